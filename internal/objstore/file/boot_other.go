@@ -1,0 +1,6 @@
+//go:build !linux
+
+package file
+
+// bootID is unknown here.
+func bootID() string { return "" }

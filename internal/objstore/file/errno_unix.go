@@ -1,0 +1,60 @@
+//go:build linux || darwin
+
+package file
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/lockstep-sync/lockstep/internal/objstore"
+)
+
+// kindOfErrno is translate's table.
+func kindOfErrno(err error) (kind error, message string) {
+	var errno unix.Errno
+	if !errors.As(err, &errno) {
+		return nil, ""
+	}
+	switch errno {
+	case unix.ENOSPC:
+		return objstore.ErrFull, ""
+	case unix.EDQUOT:
+		return objstore.ErrFull, "the quota is used up"
+	case unix.EROFS:
+		return objstore.ErrDenied, "the file system is read-only"
+	case unix.ENAMETOOLONG, unix.EILSEQ:
+		return objstore.ErrKey, "the file system cannot hold such a name"
+	case unix.ENOTDIR:
+		return objstore.ErrKey, "an object is where a directory would have to be"
+	case unix.ELOOP:
+		return objstore.ErrKey, "the path leads through a symbolic link"
+	case unix.EISDIR, unix.ENOTEMPTY:
+		return objstore.ErrKey, "a directory with objects has this name"
+	case unix.EFBIG:
+		return objstore.ErrTooLarge, ""
+	case unix.ENOTSUP:
+		return objstore.ErrUnsupported, ""
+	case unix.EXDEV:
+		return objstore.ErrUnsupported, "another file system is mounted inside the bucket"
+	}
+	return nil, ""
+}
+
+func isNotDir(err error) bool   { return errors.Is(err, unix.ENOTDIR) }
+func isLink(err error) bool     { return errors.Is(err, unix.ELOOP) }
+func isDirInWay(err error) bool { return errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ENOTEMPTY) }
+
+// isNoRoom reports whether an extended attribute was refused for its size: ext4
+// has one block for all of them and says ENOSPC.
+func isNoRoom(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.E2BIG) ||
+		errors.Is(err, unix.ERANGE) || errors.Is(err, unix.ENOTSUP)
+}
+
+// isSystemError tells an error of the system from one of package os, like the
+// refusal to follow a link out of an os.Root.
+func isSystemError(err error) bool {
+	var errno unix.Errno
+	return errors.As(err, &errno)
+}

@@ -1,0 +1,75 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/lockstep-sync/lockstep/internal/objstore"
+)
+
+// Delete implements objstore.Bucket.
+func (b *Bucket) Delete(ctx context.Context, key string, opt objstore.DeleteOptions) error {
+	if err := namedKey("delete", key); err != nil {
+		return err
+	}
+	r := newRequest("delete", http.MethodDelete, key)
+	if opt.IfMatch != "" && b.traits.Load().condDelete {
+		r.setFor(conditions, "If-Match", quote(opt.IfMatch))
+	}
+	_, err := b.do(ctx, r)
+	if errors.Is(err, objstore.ErrNotFound) && !objstore.Unconfirmed(err) {
+		return nil
+	}
+	return err
+}
+
+// DeleteMany implements objstore.Bucket. Keys that a document cannot carry are
+// deleted one by one.
+func (b *Bucket) DeleteMany(ctx context.Context, keys []string) ([]error, error) {
+	if limit := b.traits.Load().DeleteMany; limit == 0 || len(keys) > limit {
+		return nil, &objstore.Error{Kind: objstore.ErrUnsupported, Op: "delete-many", Message: "at most " + strconv.Itoa(limit) + " keys at once"}
+	}
+	type object struct{ Key string }
+	var doc struct {
+		XMLName struct{} `xml:"http://s3.amazonaws.com/doc/2006-03-01/ Delete"`
+		Quiet   bool
+		Object  []object
+	}
+	doc.Quiet = true
+	perKey := make([]error, len(keys))
+	at := make(map[string]int, len(keys))
+	for i, key := range keys {
+		if key == "" || !fitsXML(key) {
+			perKey[i] = b.Delete(ctx, key, objstore.DeleteOptions{})
+			continue
+		}
+		at[key] = i
+		doc.Object = append(doc.Object, object{key})
+	}
+	if len(doc.Object) == 0 {
+		return perKey, nil
+	}
+	r := newRequest("delete-many", http.MethodPost, "")
+	r.query = "delete="
+	if err := r.setXML(&doc); err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Error []struct{ Key, Code, Message string }
+	}
+	if _, err := b.document(ctx, r, &answer); err != nil {
+		return nil, err
+	}
+	for _, e := range answer.Error {
+		i, ok := at[e.Key]
+		if !ok {
+			return nil, &objstore.Error{Kind: objstore.ErrUnavailable, Op: r.op, Code: e.Code, Message: "answer names a key that was not asked for"}
+		}
+		if err := translate(http.StatusBadRequest, e.Code); !errors.Is(err, objstore.ErrNotFound) {
+			perKey[i] = &objstore.Error{Kind: err, Op: "delete", Key: e.Key, Code: e.Code, Message: b.redact(e.Message)}
+		}
+	}
+	return perKey, nil
+}

@@ -1,0 +1,93 @@
+package transfer
+
+import (
+	"context"
+
+	"github.com/lockstep-sync/lockstep/internal/objstore"
+)
+
+// Uploads remembers unfinished uploads that are ours. Its owner decides where: a
+// state file, a database.
+type Uploads interface {
+	// Find returns the remembered upload to a destination key; ok is false when there is none.
+	Find(to Target) (u Upload, ok bool)
+	// Begin remembers a new upload before its first part.
+	Begin(u Upload) error
+	// Part remembers a stored part.
+	Part(to Target, p objstore.Part) error
+	// End forgets the upload: completed or aborted.
+	End(to Target) error
+}
+
+// Target names a destination object across runs.
+type Target struct {
+	Service, Bucket string
+	Key             string // whole, prefix included
+}
+
+// Upload is an unfinished upload and the state of the source it is made from.
+type Upload struct {
+	To       Target
+	ID       string
+	SrcETag  string
+	Size     int64 // of the object
+	PartSize int64
+	Parts    map[int]objstore.Part // stored so far, by number
+}
+
+func (u *upload) target() Target {
+	id := u.cfg.Dst.Identity()
+	return Target{id.Service, id.Bucket, id.Prefix + u.a.key}
+}
+
+// resume takes up the remembered upload when it was made from this very state of
+// the source and the store still has it; one that does not fit is aborted.
+func (u *upload) resume(ctx context.Context) bool {
+	if u.cfg.Uploads == nil {
+		return false
+	}
+	old, ok := u.cfg.Uploads.Find(u.target())
+	if !ok {
+		return false
+	}
+	if old.SrcETag == "" || old.SrcETag != u.a.src.ETag || old.Size != u.a.src.Size || old.PartSize != u.cut.size {
+		u.abort(ctx, u.a.key, old.ID)
+		_ = u.cfg.Uploads.End(u.target())
+		return false
+	}
+	stored, err := u.cfg.Dst.ListParts(ctx, u.a.key, old.ID)
+	if err != nil {
+		_ = u.cfg.Uploads.End(u.target())
+		return false
+	}
+	u.id, u.known = old.ID, true
+	for _, p := range stored {
+		mine, ok := old.Parts[p.Number]
+		if !ok || p.Number > len(u.parts) || mine.ETag != p.ETag || mine.Size != p.Size {
+			continue // stored, but the reply was lost: moved again
+		}
+		u.parts[p.Number-1] = mine
+	}
+	return true
+}
+
+func (u *upload) remember() error {
+	if u.cfg.Uploads == nil {
+		return nil
+	}
+	u.known = true
+	return u.cfg.Uploads.Begin(Upload{To: u.target(), ID: u.id, SrcETag: u.a.src.ETag, Size: u.a.src.Size, PartSize: u.cut.size})
+}
+
+func (u *upload) rememberPart(p objstore.Part) error {
+	if !u.known {
+		return nil
+	}
+	return u.cfg.Uploads.Part(u.target(), p)
+}
+
+func (u *upload) forget() {
+	if u.known {
+		_ = u.cfg.Uploads.End(u.target())
+	}
+}

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Sees to what the Makefile's targets need of this machine: Go, and a C compiler
+# for the race detector. Installs only with apt, as root, and says so; else it
+# says what is missing.
+set -euo pipefail
+
+if ! command -v go >/dev/null; then
+  echo "setup: Go is not installed; see https://go.dev/doc/install" >&2
+  exit 1
+fi
+
+missing=()
+command -v "$(go env CC)" >/dev/null || missing+=(gcc libc6-dev)
+# Later capabilities add what their tests need here: PostgreSQL, Chromium.
+
+[ ${#missing[@]} -eq 0 ] && exit 0
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+  echo "setup: please install: ${missing[*]} (Debian's names)" >&2
+  exit 1
+fi
+echo "setup: installing ${missing[*]} with apt-get"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq </dev/null
+apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
