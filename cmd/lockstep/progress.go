@@ -60,6 +60,7 @@ func showLive(ctx context.Context, screen *screen, o progressOptions) {
 	tick := time.NewTicker(frameInterval)
 	defer tick.Stop()
 	var m meter
+	m.add(time.Now(), app.Progress{})
 	for {
 		select {
 		case <-ctx.Done():
@@ -111,7 +112,8 @@ func (m *meter) add(at time.Time, p app.Progress) {
 	for len(m.samples) > 1 && at.Sub(m.samples[1].at) >= rateWindow {
 		m.samples = m.samples[1:]
 	}
-	m.samples = append(m.samples, sample{at, p.Requested, p.Synced + p.Failed, p.Moved})
+	// A copy inside one service moves nothing through this process.
+	m.samples = append(m.samples, sample{at, p.Requested, p.Synced + p.Failed, max(p.Moved, p.Bytes)})
 }
 
 func (m *meter) rates() rates {
@@ -158,7 +160,7 @@ func liveLines(title string, p app.Progress, r rates, width, height int, colour 
 	failed := "failed " + formatCount(p.Failed)
 	lines := []string{
 		title,
-		fmt.Sprintf("%s compared/s  %s settled/s  %s/s  in flight %d (limit %d)",
+		fmt.Sprintf("%s compared/s  %s settled/s  %s/s  %d at work  %d requests at once",
 			formatRate(r.compared), formatRate(r.settled), formatBytes(int64(r.bytes)), p.InFlight, p.Limit),
 		fmt.Sprintf("synced %s (%s)  ignored %s  %s  pending %s", formatCount(p.Synced), formatBytes(p.Bytes),
 			formatCount(p.Ignored), failed, formatCount(p.Pending())),

@@ -86,7 +86,7 @@ func TestLiveDisplay(t *testing.T) {
 			got := tty.text()
 			_, block, _ := strings.Cut(got, "msg=halfway\n")
 			want := `s3://photos → s3://copy
-0.0 compared/s  100 settled/s  97.7 KiB/s  in flight 8 (limit 32)
+0.0 compared/s  100 settled/s  97.7 KiB/s  8 at work  32 requests at once
 synced 1,485 (1.4 MiB)  ignored 0  failed 15  pending 500
 listing done: 2,000 keys
 ███████████████░░░░░ 75 %  running for 15 s, 488.3 KiB to go, about 5.0 s

@@ -90,6 +90,7 @@ type syncFlags struct {
 type output struct {
 	json, quiet, verbose bool
 	logFormat            string
+	cpuProfile           string
 }
 
 func (c *cli) syncCommand() *cobra.Command {
@@ -166,12 +167,10 @@ func (f *syncFlags) config(src, dst string, env func(string) string) (app.SyncCo
 	if err := config.CheckPair(cfg.Src, cfg.Dst); err != nil {
 		return cfg, err
 	}
-	for flag, path := range map[string]string{"--report": f.reportDir, "--state": f.stateFile} {
-		if err := config.CheckOutside(flag, path, cfg.Src, cfg.Dst); err != nil {
-			return cfg, err
-		}
+	if err := config.CheckOutside("--report", f.reportDir, cfg.Src, cfg.Dst); err != nil {
+		return cfg, err
 	}
-	return cfg, nil
+	return cfg, config.CheckOutside("--state", f.stateFile, cfg.Src, cfg.Dst)
 }
 
 // sync runs cfg, shows how it goes and says how it ended. It sets c.code.
@@ -181,6 +180,10 @@ func (c *cli) sync(ctx context.Context, cfg app.SyncConfig, out output) error {
 	ctx, release := interruptible(ctx, screen)
 	defer release()
 
+	profiled, err := startProfile(out.cpuProfile)
+	if err != nil {
+		return err
+	}
 	run, err := c.newSync(ctx, cfg)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -192,7 +195,7 @@ func (c *cli) sync(ctx context.Context, cfg app.SyncConfig, out output) error {
 	res, err := run.Run(ctx)
 	show.stop()
 	c.report(cfg, out, res, err)
-	return nil
+	return profiled()
 }
 
 // report says how a run ended: errors on stderr, the summary on stdout; with

@@ -208,20 +208,25 @@ func (s *Sync) record(key string, res transfer.Result) {
 		}
 	}
 	s.counts.settled(key, &res)
-	if res.Outcome == task.Failed {
+	switch {
+	case res.Outcome == task.Failed:
 		s.cfg.Log.Warn("failed", "key", key, "reason", res.Reason, "err", res.Err)
-	} else {
+	case s.cfg.DryRun:
+		s.cfg.Log.Debug("would be "+res.Outcome.String(), "key", key, "reason", res.Reason)
+	default:
 		s.cfg.Log.Debug(res.Outcome.String(), "key", key, "reason", res.Reason)
 	}
 	if s.report == nil {
 		return
 	}
-	switch res.Outcome {
-	case task.Synced:
+	switch {
+	case res.Reason == task.Deleted:
+		s.report.Deleted(key, now)
+	case res.Outcome == task.Synced:
 		s.report.Synced(key, res.Size, now)
-	case task.Failed:
+	case res.Outcome == task.Failed:
 		s.report.Failed(key, res.Reason, res.Err, storeCode(res.Err), now)
-	case task.Ignored, task.Pending:
+	default:
 		s.report.Ignored(key, res.Reason, 0, res.Size, now)
 	}
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,6 +57,7 @@ const batchKeys = 2000
 // Position is how a partition stands when a batch is about to be emitted.
 type Position struct {
 	After, Until           string // what remains is (After, Until]
+	First                  string // the first key the partition compared
 	SrcObjects, DstObjects int64  // listed by the partition so far
 	// SrcWait and DstWait are how long the store took for the latest page of each side.
 	SrcWait, DstWait time.Duration
@@ -108,7 +110,8 @@ type partitionRun struct {
 	src, dst *pages
 	merge    *plan.Merge
 	batch    batchBuilder
-	last     string // the greatest key compared
+	first    string // the least key compared
+	last     string // the greatest one
 
 	srcObjects, dstObjects int64
 	since                  time.Time     // of the last position
@@ -127,6 +130,9 @@ func (r *partitionRun) run(ctx context.Context) error {
 			break
 		}
 		r.last = r.batch.add(src, dst, plan.Decide(src, dst, &r.cfg.Plan))
+		if r.first == "" {
+			r.first = strings.Clone(r.last)
+		}
 	}
 	if err := r.merge.Err(); err != nil {
 		return err
@@ -159,7 +165,7 @@ func (r *partitionRun) emit(ctx context.Context) error {
 func (r *partitionRun) position() Position {
 	now, waited := time.Now(), r.src.waited+r.dst.waited
 	pos := Position{
-		After: r.last, Until: r.part.Until, SrcObjects: r.srcObjects, DstObjects: r.dstObjects,
+		After: r.last, Until: r.part.Until, First: r.first, SrcObjects: r.srcObjects, DstObjects: r.dstObjects,
 		SrcWait: r.src.wait, DstWait: r.dst.wait,
 		Work: now.Sub(r.since) - (waited - r.waited),
 	}

@@ -157,3 +157,9 @@ func (s *Scan) release() {
 	defer s.mu.Unlock()
 	s.slots--
 }
+
+func (s *Scan) hasSplit() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.started > 1
+}

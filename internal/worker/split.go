@@ -13,8 +13,8 @@ const (
 	minWait = 5 * time.Millisecond
 	// waitOverWork is how many times our own work per page that wait must be.
 	waitOverWork = 4
-	// recentPages is how many positions are looked at, and so how far a partition
-	// must have come before it is split.
+	// recentPages is how many positions are looked at, and so how far the first
+	// partition must have come before it is split; one is enough for those after it.
 	recentPages = 3
 	// firstRetry is after how many pages a failed search is repeated; each further
 	// failure doubles it.
@@ -51,7 +51,7 @@ func (p *patience) ask(ctx context.Context, pos Position) string {
 	if p.searching {
 		return p.answer(pos)
 	}
-	if p.positions >= max(p.nextTry, recentPages) && p.waits() && !p.scan.cfg.Busy() && p.scan.reserve() {
+	if p.positions >= p.nextTry && p.waits() && !p.scan.cfg.Busy() && p.scan.reserve() {
 		p.searching = true
 		larger, wait := p.scan.cfg.Src, pos.SrcWait
 		if pos.DstObjects > pos.SrcObjects {
@@ -91,11 +91,15 @@ func (p *patience) end() {
 
 // waits reports whether waiting for the stores has dominated lately.
 func (p *patience) waits() bool {
+	known := min(p.positions, recentPages)
+	if known < recentPages && !p.scan.hasSplit() {
+		return false // one page is late for many reasons
+	}
 	least, work := p.recent[0], time.Duration(0)
-	for _, t := range p.recent {
+	for _, t := range p.recent[:known] {
 		least.src, least.dst = min(least.src, t.src), min(least.dst, t.dst)
 		work += t.work
 	}
 	wait := max(least.src, least.dst)
-	return wait >= minWait && wait >= waitOverWork*work/recentPages
+	return wait >= minWait && wait >= waitOverWork*work/time.Duration(known)
 }

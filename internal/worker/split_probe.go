@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -10,8 +9,10 @@ import (
 	"github.com/lockstep-sync/lockstep/internal/objstore"
 )
 
-// maxProbes bounds the requests of one search.
-const maxProbes = 12
+const (
+	maxProbes = 12 // requests of one search
+	maxClimb  = 4  // of them, to climb before halving
+)
 
 // findSplit looks for an existing key that splits what remains of a partition,
 // (pos.After, pos.Until], somewhere near its middle, without knowing how keys are
@@ -26,7 +27,7 @@ func findSplit(ctx context.Context, b objstore.Bucket, prefix string, pos Positi
 	if distant {
 		s.minWait = minWait
 	}
-	return s.between(ctx, pos.After)
+	return s.between(ctx, pos.After, sharedLength(pos.After, pos.First))
 }
 
 // search is a search under way.
@@ -59,36 +60,39 @@ func (s *search) first(ctx context.Context, after string) string {
 	return ""
 }
 
-// between returns a key between from and Until, "" when it finds none.
-func (s *search) between(ctx context.Context, from string) string {
-	next, depth := s.fork(ctx, from)
-	if next == "" {
-		return ""
+// between returns a key between from and Until, "" when it finds none. Keys
+// before from share its first shared bytes.
+func (s *search) between(ctx context.Context, from string, shared int) string {
+	for s.left > 0 {
+		next, depth := s.fork(ctx, from, shared)
+		if next == "" {
+			return ""
+		}
+		key, alone := s.bisect(ctx, from, next, depth)
+		// Where keys go on as from does or as next does, and no third way, next is the
+		// place to split; unless it is the last key of all.
+		if !alone || s.left <= 0 || s.first(ctx, next) != "" {
+			return key
+		}
+		s.opt.Until, shared = next, depth+1
 	}
-	key, alone := s.bisect(ctx, from, next, depth)
-	if !alone || s.left <= 0 {
-		return key
-	}
-	// What is left begins as from does or as next does, and no third way. Split the
-	// latter; when next is the last key of all, the former.
-	if key := s.between(ctx, next); key != "" || s.left <= 0 {
-		return cmp.Or(key, next)
-	}
-	s.opt.Until = next
-	return s.between(ctx, from)
+	return ""
 }
 
 // fork finds where the keys left part: all of them share from[:depth], and next
 // is the first that goes on differently. "There is a key past all that share
-// from[:i]" holds for every i past depth and for none up to it, so a binary search
-// finds it, in long strides since each answer shares a known length with from.
-func (s *search) fork(ctx context.Context, from string) (next string, depth int) {
+// from[:i]" holds for every i past depth and for none up to it. Each answer says
+// how much of from it shares, so the search climbs from branch to branch; only
+// where that takes long it halves the rest. The first guess is i.
+func (s *search) fork(ctx context.Context, from string, i int) (next string, depth int) {
 	low, high := 0, len(from)+1
 	if s.opt.Until != "" {
 		low = sharedLength(from, s.opt.Until)
 	}
-	for low+1 < high && s.left > 0 {
-		i := (low + high) / 2
+	for steps := 0; low+1 < high && s.left > 0; steps++ {
+		if steps >= maxClimb || i <= low || i >= high {
+			i = (low + high) / 2
+		}
 		for i < len(from) && !utf8.RuneStart(from[i]) {
 			i++
 		}
@@ -97,24 +101,26 @@ func (s *search) fork(ctx context.Context, from string) (next string, depth int)
 			key = s.first(ctx, after)
 		}
 		if key == "" {
-			low = i
+			low, i = i, i+1
 			continue
 		}
 		next, high = key, sharedLength(from, key)+1
+		i = high - 1
 	}
 	return next, high - 1
 }
 
 // bisect looks at the character at depth, where next is the first key to differ
-// from from: it searches the greatest one there is, and returns a key whose
-// character is near the middle. alone says that next's is the only one.
+// from from: it narrows down the greatest one there is until a key is known whose
+// character is somewhere in the middle. alone says that next's is the only one.
 func (s *search) bisect(ctx context.Context, from, next string, depth int) (key string, alone bool) {
 	f := newFan(from, next, s.opt.Until, depth)
 	for s.left > 0 && f.high-f.top > 1 {
 		if key := f.balanced(); key != "" {
 			return key, false
 		}
-		f.learn((f.top+f.high)/2, s.first(ctx, f.guess((f.top+f.high)/2)))
+		c := f.ask()
+		f.learn(c, s.first(ctx, f.guess(c)))
 	}
 	if len(f.branches) == 1 {
 		return next, true

@@ -30,7 +30,7 @@ func TestContract(t *testing.T) {
 		t.Parallel()
 		objstoretest.TestBucket(t, func(t *testing.T) objstore.Bucket {
 			b := openDir(t, t.TempDir(), Options{NoSync: true})
-			b.sort, b.root = tinySort, slowly(b.root)
+			b.sort, b.root = sortLimits{names: 300, bytes: 1 << 20, fanIn: 2, buffer: 64}, slowly(b.root)
 			return b
 		})
 	})

@@ -89,9 +89,12 @@ func (d dir) self() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "."), nil
 }
 
-// file opens the file name. Flags are those of package os. It does not block on a fifo.
+// file opens the file name. Flags are those of package os.
 func (d dir) file(name string, flag int) (*os.File, error) {
-	fd, err := openat(d.fd, name, flag|unix.O_NOFOLLOW|noBlock, 0o666)
+	if flag&unix.O_CREAT == 0 {
+		flag |= noBlock // should it be a fifo by now
+	}
+	fd, err := openat(d.fd, name, flag|unix.O_NOFOLLOW, 0o666)
 	if err != nil {
 		return nil, err
 	}

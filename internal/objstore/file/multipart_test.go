@@ -109,7 +109,7 @@ func TestPartsInPlace(t *testing.T) {
 func TestRandomUploads(t *testing.T) {
 	t.Parallel()
 	b := quick(t)
-	for seed := range uint64(300) {
+	for seed := range uint64(120) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		key := fmt.Sprint("key", seed)
 		id := create(t, b, key)

@@ -72,7 +72,7 @@ func parseRecord(name string) (p storedPart, ok bool) {
 	p.serial, errs[3] = strconv.ParseInt(fields[3], 16, 64)
 	p.shared = fields[4] == "s"
 	p.ETag = p.etag()
-	return p, errs == [4]error{} && p.Number >= 1 && p.Number <= maxParts && p.recordName() == name
+	return p, errs == [4]error{} && p.Number >= 1 && p.Number <= maxParts && p.Size >= 0 && p.recordName() == name
 }
 
 // parts returns the newest record of each part, by number. safe says that every

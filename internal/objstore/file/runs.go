@@ -183,21 +183,21 @@ func sink(heap []*runReader, i int) {
 // runReader reads one run.
 type runReader struct {
 	r    *bufio.Reader
+	head [3]byte
 	name []byte
 	kind kind
 }
 
 // read goes to the next name; false at the end.
 func (r *runReader) read() (bool, error) {
-	var head [3]byte
-	if _, err := io.ReadFull(r.r, head[:]); err != nil {
+	if _, err := io.ReadFull(r.r, r.head[:]); err != nil {
 		if err == io.EOF {
 			return false, nil
 		}
 		return false, err
 	}
-	size := int(head[1]) | int(head[2])<<8
-	r.kind = kind(head[0])
+	size := int(r.head[1]) | int(r.head[2])<<8
+	r.kind = kind(r.head[0])
 	r.name = append(r.name[:0], make([]byte, size)...)
 	_, err := io.ReadFull(r.r, r.name)
 	return err == nil, err

@@ -9,10 +9,11 @@ import (
 	"github.com/lockstep-sync/lockstep/internal/objstore"
 )
 
-// gate admits a number of requests at a time and adapts that number: it doubles
-// each round until the store slows down, then adds one a round, takes a tenth off
-// when latency rises, and halves when the store says so. A round is as many
-// completions as the limit.
+// gate admits a number of requests at a time and adapts that number. It doubles
+// each round while that makes the store do clearly more, then adds one a round
+// while latency stays low, takes a tenth off when latency has risen, and halves
+// when the store says so. A round is as many completions as the limit. (TCP's slow
+// start and additive increase; the band between low and risen is that of TCP Vegas.)
 type gate struct {
 	min, max float64
 
@@ -22,11 +23,15 @@ type gate struct {
 	waiting  []chan struct{} // FIFO; head is waiting[next]
 	next     int
 
-	starting bool // still doubling
-	round    int  // completions since the last correction downwards
-	short    float64
-	base     float64 // the lowest smoothed latency lately, seconds
-	baseAge  int     // completions since base was last lowered
+	starting bool      // still doubling
+	round    int       // completions since the last correction downwards, or of this doubling
+	begun    time.Time // of this doubling
+	before   float64   // the limit before this doubling
+	best     float64   // completions a second of the best doubling so far
+
+	short   float64 // smoothed latency, seconds
+	base    float64 // the lowest smoothed latency lately, seconds
+	baseAge int     // completions since base was last lowered
 }
 
 func newGate(start, lowest, most int) *gate {
@@ -61,13 +66,13 @@ func (g *gate) acquire(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// release gives the slot back and learns from the request: its latency (0: do
-// not learn) and its error.
-func (g *gate) release(latency time.Duration, err error) {
+// release gives the slot back and learns from the request that ended at now: its
+// latency (0: do not learn) and its error.
+func (g *gate) release(now time.Time, latency time.Duration, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	full := g.inFlight >= int(g.limit)
-	g.learn(latency.Seconds(), err, full)
+	g.learn(now, latency.Seconds(), err, full)
 	g.leave()
 }
 
@@ -87,15 +92,18 @@ func (g *gate) leave() {
 	}
 }
 
-// Latency counts as risen when its short average is over twice the lowest one
-// seen in the last hundred rounds or so, and by more than scheduling noise.
+// Latency is low up to lowFactor times the lowest smoothed one of the last hundred
+// rounds or so, and risen from risenFactor times; noise is what scheduling adds.
 const (
+	lowFactor   = 1.3
 	risenFactor = 2
-	risenNoise  = 0.004 // seconds
+	noise       = 0.002 // seconds
 	baseRounds  = 100
+	// worthwhile is how much more a doubling must achieve to be followed by another.
+	worthwhile = 1.3
 )
 
-func (g *gate) learn(latency float64, err error, full bool) {
+func (g *gate) learn(now time.Time, latency float64, err error, full bool) {
 	g.round++
 	roundOver := g.round >= int(g.limit)
 	if err != nil && objstore.Transient(err) {
@@ -105,30 +113,51 @@ func (g *gate) learn(latency float64, err error, full bool) {
 		return
 	}
 	if latency > 0 {
-		if g.short == 0 {
-			g.short = latency
-		}
-		g.short += (latency - g.short) / math.Max(8, g.limit/2)
-		g.baseAge++
-		if g.base == 0 || g.short < g.base || g.baseAge > baseRounds*int(g.limit) {
-			g.base, g.baseAge = g.short, 0
-		}
-		if g.short > risenFactor*g.base && g.short > g.base+risenNoise {
-			g.starting = false
-			if roundOver {
-				g.shrink(0.9)
-			}
-			return
-		}
+		g.smooth(latency)
 	}
-	if !full || err != nil {
-		return
-	}
-	if g.starting {
-		g.limit = math.Min(g.max, g.limit+1)
-	} else {
+	switch {
+	case g.short > risenFactor*g.base+noise:
+		g.starting = false
+		if roundOver {
+			g.shrink(0.9)
+		}
+	case !full || err != nil:
+	case g.starting:
+		g.double(now)
+	case g.short <= lowFactor*g.base+noise:
 		g.limit = math.Min(g.max, g.limit+1/g.limit)
 	}
+}
+
+// smooth follows latency, over half a round, and its lowest level.
+func (g *gate) smooth(latency float64) {
+	if g.short == 0 {
+		g.short = latency
+	}
+	g.short += (latency - g.short) / math.Max(8, g.limit/2)
+	g.baseAge++
+	if g.base == 0 || g.short < g.base || g.baseAge > baseRounds*int(g.limit) {
+		g.base, g.baseAge = g.short, 0
+	}
+}
+
+// double adds one for each completion, so that the limit doubles in a round. When
+// a round is over and was hardly faster than the one before, the limit goes back
+// to where that one began and doubling ends.
+func (g *gate) double(now time.Time) {
+	if g.begun.IsZero() {
+		g.begun, g.before, g.round = now, g.limit, 0
+		return
+	}
+	g.limit = math.Min(g.max, g.limit+1)
+	if g.round < int(2*g.before) { // half of it runs at the new limit
+		return
+	}
+	rate := float64(g.round) / now.Sub(g.begun).Seconds()
+	if rate < worthwhile*g.best {
+		g.limit, g.starting = g.before, false
+	}
+	g.best, g.begun, g.before, g.round = rate, now, g.limit, 0
 }
 
 func (g *gate) shrink(factor float64) {

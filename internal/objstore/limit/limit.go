@@ -97,11 +97,12 @@ func (e *Endpoint) within(ctx context.Context, g *gate, timed bool, f func() err
 	}
 	start := time.Now()
 	err := f()
-	took := time.Since(start)
+	now := time.Now()
+	took := now.Sub(start)
 	if !timed {
 		took = 0
 	}
-	g.release(took, err)
+	g.release(now, took, err)
 	return err
 }
 
@@ -147,7 +148,7 @@ func (b *bucket) Open(ctx context.Context, key string, opt objstore.OpenOptions)
 	c, err := b.Bucket.Open(ctx, key, opt)
 	took := time.Since(start)
 	if err != nil {
-		b.e.reads.release(took, err)
+		b.e.reads.release(time.Now(), took, err)
 		return nil, err
 	}
 	c.Body = &body{ReadCloser: c.Body, ctx: ctx, e: b.e, took: took}
@@ -188,7 +189,7 @@ func (b *body) Close() error {
 	err := b.ReadCloser.Close()
 	if !b.closed {
 		b.closed = true
-		b.e.reads.release(b.took, b.err)
+		b.e.reads.release(time.Now(), b.took, b.err)
 	}
 	return err
 }

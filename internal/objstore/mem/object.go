@@ -34,22 +34,23 @@ type attributes struct {
 
 // attach keeps of opt what the store can hold and names the rest.
 func (o *object) attach(opt *objstore.PutOptions, c objstore.Capabilities) (dropped []string) {
-	a := attributes{header: opt.Header, class: opt.Class}
-	if a.class == "STANDARD" {
-		a.class = ""
-	}
+	var meta map[string]string
 	for name, value := range opt.Meta {
 		if !c.Meta {
 			dropped = append(dropped, "meta:"+name)
 			continue
 		}
-		if a.meta == nil {
-			a.meta = make(map[string]string, len(opt.Meta))
+		if meta == nil {
+			meta = make(map[string]string, len(opt.Meta))
 		}
-		a.meta[strings.ToLower(name)] = value
+		meta[strings.ToLower(name)] = value
 	}
-	if a.header != (objstore.Header{}) || a.class != "" || a.meta != nil {
-		o.attrs = &a
+	class := opt.Class
+	if class == "STANDARD" {
+		class = ""
+	}
+	if opt.Header != (objstore.Header{}) || class != "" || meta != nil {
+		o.attrs = &attributes{header: opt.Header, meta: meta, class: class}
 	}
 	switch {
 	case len(opt.Tags) == 0:

@@ -11,7 +11,7 @@ import (
 
 // Delete implements objstore.Bucket.
 func (b *Bucket) Delete(ctx context.Context, key string, opt objstore.DeleteOptions) error {
-	if err := namedKey("delete", key); err != nil {
+	if err := b.traits.Load().findKey("delete", key); err != nil {
 		return err
 	}
 	r := newRequest("delete", http.MethodDelete, key)
@@ -19,7 +19,10 @@ func (b *Bucket) Delete(ctx context.Context, key string, opt objstore.DeleteOpti
 		r.setFor(conditions, "If-Match", quote(opt.IfMatch))
 	}
 	_, err := b.do(ctx, r)
-	if errors.Is(err, objstore.ErrNotFound) && !objstore.Unconfirmed(err) {
+	switch {
+	case objstore.Unconfirmed(err):
+		return b.Probe(ctx) // no such key, or no such bucket
+	case errors.Is(err, objstore.ErrNotFound):
 		return nil
 	}
 	return err

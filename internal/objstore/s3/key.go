@@ -1,13 +1,13 @@
 package s3
 
 import (
+	"strings"
 	"unicode/utf8"
 
 	"github.com/lockstep-sync/lockstep/internal/objstore"
 )
 
-// checkKey refuses keys that the store cannot hold or could never list. Only
-// writes ask: what a store lists can be read and deleted there.
+// checkKey refuses keys that the store cannot hold or could never list, for writes.
 func (t *traits) checkKey(op, key string) error {
 	why := ""
 	switch {
@@ -15,6 +15,10 @@ func (t *traits) checkKey(op, key string) error {
 		why = "empty key"
 	case t.MaxKey > 0 && len(key) > t.MaxKey:
 		why = "key too long"
+	case t.pathKeys && !fitsPath(key):
+		why = "key is no path of a file"
+	case t.reserved != "" && strings.HasPrefix(key, t.reserved):
+		why = "key belongs to the store"
 	case plainKey(key):
 	case !utf8.ValidString(key) && !(t.NonUTF8Keys && t.urlEncoding):
 		why = "key is not UTF-8"
@@ -27,12 +31,30 @@ func (t *traits) checkKey(op, key string) error {
 	return &objstore.Error{Kind: objstore.ErrKey, Op: op, Key: key, Message: why}
 }
 
-// namedKey refuses the empty key, which would address the bucket.
-func namedKey(op, key string) error {
-	if key == "" {
+// findKey refuses keys that no store has, and those that this one would take for
+// another key.
+func (t *traits) findKey(op, key string) error {
+	switch {
+	case key == "":
 		return &objstore.Error{Kind: objstore.ErrKey, Op: op, Message: "empty key"}
+	case t.pathKeys && !fitsPath(key):
+		return &objstore.Error{Kind: objstore.ErrKey, Op: op, Key: key, Message: "key is no path of a file"}
 	}
 	return nil
+}
+
+// fitsPath reports whether a store that keeps keys as paths of files keeps this
+// one as it is: no empty segment but the last, no dots alone, no NUL, no segment
+// longer than a file's name.
+func fitsPath(key string) bool {
+	for rest, more := key, true; more; {
+		var segment string
+		segment, rest, more = strings.Cut(rest, "/")
+		if segment == "" && more || segment == "." || segment == ".." || len(segment) > 255 {
+			return false
+		}
+	}
+	return strings.IndexByte(key, 0) < 0
 }
 
 // plainKey reports whether key is printable ASCII, as nearly all are.

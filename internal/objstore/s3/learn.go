@@ -213,14 +213,12 @@ func (b *Bucket) keep(r *request) {
 // stores that judge them in Put may not in the others.
 func (t *traits) forgetConditions(r *request) {
 	switch r.op {
-	case "complete":
-		t.condComplete = false
 	case "copy":
 		t.condCopy = false
 	case "delete":
 		t.condDelete = false
 	default:
-		t.Conditional, t.condComplete, t.condCopy = objstore.ConditionalNone, false, false
+		t.Conditional, t.condCopy = objstore.ConditionalNone, false
 	}
 }
 

@@ -22,8 +22,8 @@ func (b *Bucket) CreateMultipart(ctx context.Context, key string, opt objstore.P
 	}
 	r := newRequest("create", http.MethodPost, key)
 	r.query, r.once = "uploads=", true
-	r.describe(t, &opt)
-	r.tag(t, opt.Tags)
+	rest := unkept{dropped: r.describe(t, &opt), tags: opt.Tags}
+	rest.tagLater = r.tag(t, opt.Tags)
 	if t.ChecksumComplete {
 		r.setFor(checksums, "x-amz-checksum-algorithm", "CRC64NVME")
 		r.setFor(checksums, "x-amz-checksum-type", "FULL_OBJECT")
@@ -37,7 +37,20 @@ func (b *Bucket) CreateMultipart(ctx context.Context, key string, opt objstore.P
 	if doc.UploadID == "" {
 		return "", &objstore.Error{Kind: objstore.ErrUnavailable, Op: r.op, Key: key, Message: "answer names no upload"}
 	}
+	rest.lost = r.dropped
+	if len(rest.dropped) > 0 || len(rest.tags) > 0 || rest.lost != 0 {
+		b.unkept.Store(doc.UploadID, rest)
+	}
 	return doc.UploadID, nil
+}
+
+// unkept is what of an upload's options the store did not take at its creation,
+// kept for its completion. An upload resumed by another process has none.
+type unkept struct {
+	dropped  []string
+	lost     feature
+	tags     map[string]string
+	tagLater bool
 }
 
 // partQuery addresses a part of an upload.
@@ -66,6 +79,7 @@ func (b *Bucket) PutPart(ctx context.Context, key, uploadID string, number int, 
 	if err := r.setBody(body, size); err != nil {
 		return objstore.Part{}, r.bodyError(err)
 	}
+	b.guard(r, t, opt.CRC64)
 	h, err := b.do(ctx, r)
 	if err != nil {
 		return objstore.Part{}, err
@@ -138,9 +152,7 @@ func (b *Bucket) CompleteMultipart(ctx context.Context, key, uploadID string, pa
 		return objstore.Written{}, &objstore.Error{Kind: objstore.ErrInvalid, Op: r.op, Key: key, Message: "no parts"}
 	}
 	r.query, r.slow, r.once = "uploadId="+queryEscape(uploadID), true, true
-	if t.condComplete {
-		r.condition(t.Conditional, opt.IfAbsent, opt.IfMatch)
-	}
+	r.condition(t.Conditional, opt.IfAbsent, opt.IfMatch)
 	if opt.CRC64.Set && t.ChecksumComplete {
 		r.setFor(checksums, "x-amz-checksum-crc64nvme", encodeCRC64(opt.CRC64.Sum))
 		r.setFor(checksums, "x-amz-checksum-type", "FULL_OBJECT")
@@ -173,7 +185,12 @@ func (b *Bucket) CompleteMultipart(ctx context.Context, key, uploadID string, pa
 	if answer.ChecksumType != "COMPOSITE" && !w.CRC64.Set {
 		w.CRC64 = decodeCRC64(answer.ChecksumCRC64NVME)
 	}
-	return w, nil
+	if v, ok := b.unkept.LoadAndDelete(uploadID); ok {
+		rest := v.(unkept)
+		r.dropped |= rest.lost
+		w.Dropped, err = b.afterWrite(ctx, r, rest.tagLater, rest.tags, rest.dropped)
+	}
+	return w, err
 }
 
 // AbortMultipart implements objstore.Bucket.
@@ -181,6 +198,7 @@ func (b *Bucket) AbortMultipart(ctx context.Context, key, uploadID string) error
 	if key == "" || uploadID == "" {
 		return nil
 	}
+	b.unkept.Delete(uploadID)
 	r := newRequest("abort", http.MethodDelete, key)
 	r.query = "uploadId=" + queryEscape(uploadID)
 	_, err := b.do(ctx, r)

@@ -17,7 +17,7 @@ const skipLimit = 8 * mib
 
 // Stat implements objstore.Bucket.
 func (b *Bucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
-	if err := namedKey("stat", key); err != nil {
+	if err := b.traits.Load().findKey("stat", key); err != nil {
 		return objstore.Info{}, err
 	}
 	r := newRequest("stat", http.MethodHead, key)
@@ -41,7 +41,7 @@ func (b *Bucket) wantChecksum(r *request) {
 
 // Open implements objstore.Bucket.
 func (b *Bucket) Open(ctx context.Context, key string, opt objstore.OpenOptions) (*objstore.Content, error) {
-	if err := namedKey("open", key); err != nil {
+	if err := b.traits.Load().findKey("open", key); err != nil {
 		return nil, err
 	}
 	r := newRequest("open", http.MethodGet, key)

@@ -22,9 +22,8 @@ var overrides = map[string]func(t *traits, value string) error{
 			"none": objstore.ConditionalNone, "absent": objstore.ConditionalAbsent, "full": objstore.ConditionalFull,
 		})
 	},
-	"conditional-complete": flag(func(t *traits) *bool { return &t.condComplete }),
-	"conditional-copy":     flag(func(t *traits) *bool { return &t.condCopy }),
-	"conditional-delete":   flag(func(t *traits) *bool { return &t.condDelete }),
+	"conditional-copy":   flag(func(t *traits) *bool { return &t.condCopy }),
+	"conditional-delete": flag(func(t *traits) *bool { return &t.condDelete }),
 	"etag": func(t *traits, v string) error {
 		return pick(v, &t.ETag, map[string]objstore.ETagTrust{"md5": objstore.ETagMD5, "opaque": objstore.ETagOpaque})
 	},
@@ -46,6 +45,8 @@ var overrides = map[string]func(t *traits, value string) error{
 		return pick(v, &t.rfc2047, map[string]bool{"rfc2047": true, "utf8": false})
 	},
 	"part-layout":   flag(func(t *traits) *bool { return &t.PartLayout }),
+	"path-keys":     flag(func(t *traits) *bool { return &t.pathKeys }),
+	"stores-torn":   flag(func(t *traits) *bool { return &t.storesTorn }),
 	"non-utf8-keys": flag(func(t *traits) *bool { return &t.NonUTF8Keys }),
 }
 

@@ -28,6 +28,7 @@ func (b *Bucket) Put(ctx context.Context, key string, body io.Reader, size int64
 	if err := r.setBody(body, size); err != nil {
 		return objstore.Written{}, r.bodyError(err)
 	}
+	b.guard(r, t, opt.CRC64)
 	h, err := b.do(ctx, r)
 	if err != nil {
 		return objstore.Written{}, err

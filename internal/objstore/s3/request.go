@@ -38,6 +38,7 @@ type request struct {
 	dropped  feature // what of that was left out because the store refused it
 	learned  lesson  // what the store's refusals have taught already
 	streamed *upload // the stream's last way out
+	framed   *framed // around the stream
 }
 
 func newRequest(op, method, key string) *request {
@@ -128,6 +129,9 @@ func (r *request) rewind() bool {
 		return r.streamed == nil
 	}
 	_, err := r.stream.(io.Seeker).Seek(r.start, io.SeekStart)
+	if r.framed != nil {
+		r.framed.reset()
+	}
 	return err == nil
 }
 
@@ -217,6 +221,9 @@ func (s *Service) roundTrip(ctx context.Context, r *request, p *place, target st
 		inUse = new(sync.WaitGroup)
 		inUse.Add(1)
 		r.streamed = &upload{inUse: inUse, reader: r.stream, left: r.size}
+		if r.framed != nil {
+			r.streamed.reader = r.framed
+		}
 		req.ContentLength, req.Body = r.size, r.streamed
 	}
 	transport := s.quick

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -116,6 +117,7 @@ type Bucket struct {
 	override    []string
 	place       atomic.Pointer[place]
 	traits      atomic.Pointer[traits]
+	unkept      sync.Map // upload id → unkept
 }
 
 var _ objstore.Bucket = (*Bucket)(nil)

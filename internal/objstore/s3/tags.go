@@ -61,7 +61,7 @@ func (b *Bucket) SetTags(ctx context.Context, key string, tags map[string]string
 }
 
 func (b *Bucket) tagRequest(op, method, key string) (*request, error) {
-	if err := namedKey(op, key); err != nil {
+	if err := b.traits.Load().findKey(op, key); err != nil {
 		return nil, err
 	}
 	if !b.traits.Load().Tags {

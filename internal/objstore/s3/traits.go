@@ -25,15 +25,17 @@ const generic = "generic"
 type traits struct {
 	objstore.Capabilities
 
-	listV1      bool // ListObjects with markers; else ListObjectsV2
-	urlEncoding bool // encoding-type=url is understood
-	// Where conditions are judged, beside Put: silently ignored ones are not sent.
-	condComplete, condCopy, condDelete bool
-	checksumPart                       bool // a part's CRC64NVME is validated
-	tagsOnPut                          bool // x-amz-tagging; else a request of its own
-	rfc2047                            bool // user metadata is ASCII on the wire, encoded words inside
-	hosts                              []string
-	servers                            []string // how the Server header begins
+	listV1               bool   // ListObjects with markers; else ListObjectsV2
+	urlEncoding          bool   // encoding-type=url is understood
+	condCopy, condDelete bool   // conditions are judged there too
+	checksumPart         bool   // a part's CRC64NVME is validated
+	tagsOnPut            bool   // x-amz-tagging; else a request of its own
+	rfc2047              bool   // user metadata is ASCII on the wire, encoded words inside
+	pathKeys             bool   // keys are kept as paths of files (key.go)
+	reserved             string // prefix of keys the store keeps for itself
+	storesTorn           bool   // what arrived of a broken upload is stored (framed.go)
+	hosts                []string
+	servers              []string // how the Server header begins
 }
 
 // table is what is known of the stores. Sources: the S3 API reference ("Multipart
@@ -44,13 +46,13 @@ type traits struct {
 var table = map[string]traits{
 	"aws": {
 		Capabilities: objstore.Capabilities{
-			Conditional: objstore.ConditionalFull, ETag: objstore.ETagMD5,
+			ETag:        objstore.ETagMD5,
 			ChecksumPut: true, ChecksumComplete: true,
 			MaxKey: 1024, MaxPut: 5 * gib, MinPart: 5 * mib, MaxPart: 5 * gib, MaxParts: 10_000,
 			MaxCopy: 5 * gib, MaxMeta: 2 * kib, DeleteMany: 1000,
 			Tags: true, Meta: true, PartLayout: true,
 		},
-		urlEncoding: true, condComplete: true, condCopy: true, condDelete: true,
+		urlEncoding: true, condCopy: true, condDelete: true,
 		checksumPart: true, tagsOnPut: true, rfc2047: true,
 		hosts: []string{".amazonaws.com", ".amazonaws.com.cn"}, servers: []string{"AmazonS3"},
 	},
@@ -65,24 +67,35 @@ var table = map[string]traits{
 	},
 	"minio": {
 		Capabilities: objstore.Capabilities{
-			Conditional: objstore.ConditionalFull, ETag: objstore.ETagMD5,
-			ChecksumPut: true,
-			MaxKey:      1024, MaxPut: 5 * gib, MinPart: 5 * mib, MaxPart: 5 * gib, MaxParts: 10_000,
-			MaxCopy: 5 * gib, MaxMeta: 2 * kib, DeleteMany: 1000,
+			ETag:        objstore.ETagMD5,
+			ChecksumPut: true, ChecksumComplete: true,
+			MaxKey: 1024, MaxPut: 5 * gib, MinPart: 5 * mib, MaxPart: 5 * gib, MaxParts: 10_000,
+			MaxCopy: 5 * gib, MaxMeta: 1800, DeleteMany: 1000, // its 2 KiB count the names' prefixes
 			Tags: true, Meta: true, PartLayout: true,
 		},
-		urlEncoding: true, condComplete: true, checksumPart: true, tagsOnPut: true,
+		urlEncoding: true, checksumPart: true, tagsOnPut: true, pathKeys: true,
 		servers: []string{"MinIO"},
 	},
 	"ceph": {
 		Capabilities: objstore.Capabilities{
-			Conditional: objstore.ConditionalFull, ETag: objstore.ETagMD5,
+			ETag:   objstore.ETagMD5,
 			MaxKey: 1024, MaxPut: 5 * gib, MinPart: 5 * mib, MaxPart: 5 * gib, MaxParts: 10_000,
 			MaxCopy: 5 * gib, MaxMeta: 2 * kib, DeleteMany: 1000,
 			Tags: true, Meta: true, PartLayout: true,
 		},
 		urlEncoding: true, tagsOnPut: true,
 		servers: []string{"Ceph Object Gateway"},
+	},
+	"versitygw": {
+		Capabilities: objstore.Capabilities{
+			Conditional: objstore.ConditionalFull, ETag: objstore.ETagMD5,
+			ChecksumPut: true, ChecksumComplete: true,
+			MaxKey: 1024, MaxPut: 5 * gib, MinPart: 5 * mib, MaxPart: 5 * gib, MaxParts: 10_000,
+			MaxCopy: 5 * gib, MaxMeta: 2 * kib, DeleteMany: 1000,
+			Tags: true, Meta: true, PartLayout: true,
+		},
+		checksumPart: true, tagsOnPut: true, pathKeys: true, reserved: ".sgwtmp/", storesTorn: true,
+		servers: []string{"VERSITYGW"},
 	},
 	generic: {
 		Capabilities: objstore.Capabilities{

@@ -134,9 +134,11 @@ var kinds = map[string]error{
 	"XMinioInvalidObjectName":   objstore.ErrKey,
 	"XMinioInvalidResourceName": objstore.ErrKey,
 	// Stores that keep objects as files cannot hold "a" beside "a/b".
-	"XMinioParentIsObject":      objstore.ErrKey,
-	"ObjectParentIsFile":        objstore.ErrKey,
-	"ExistingObjectIsDirectory": objstore.ErrKey,
+	"XMinioParentIsObject":        objstore.ErrKey,
+	"ObjectParentIsFile":          objstore.ErrKey,
+	"ErrDirectoryNotEmpty":        objstore.ErrKey,
+	"DirectoryObjectContainsData": objstore.ErrKey,
+	"ExistingObjectIsDirectory":   objstore.ErrKey,
 }
 
 // translate turns an answer into a sentinel: the store's own code decides, where

@@ -83,8 +83,7 @@ func (f *Fault) broken(w http.ResponseWriter, r *http.Request, do func(http.Resp
 	case Torn:
 		return tear(w, do)
 	case Errors200:
-		rec := httptest.NewRecorder()
-		return refuse(rec200{w, rec}, r, http.StatusOK, f.Code, f.Message)
+		return refuse(w, r, http.StatusOK, f.Code, f.Message)
 	case Answer, Early:
 		if f.NoBody {
 			w.WriteHeader(f.Status)
@@ -93,12 +92,6 @@ func (f *Fault) broken(w http.ResponseWriter, r *http.Request, do func(http.Resp
 		return refuse(w, r, f.Status, f.Code, f.Message)
 	}
 	return 0
-}
-
-// rec200 writes an Error document under a success.
-type rec200 struct {
-	http.ResponseWriter
-	_ *httptest.ResponseRecorder
 }
 
 // reset ends the connection without an answer.
