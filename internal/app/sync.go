@@ -73,6 +73,11 @@ func NewSync(ctx context.Context, cfg SyncConfig) (*Sync, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newSync(cfg, stores)
+}
+
+// newSync prepares a run between opened stores.
+func newSync(cfg SyncConfig, stores *stores) (*Sync, error) {
 	s := &Sync{cfg: cfg, stores: stores, src: stores.src, dst: stores.dst, limits: stores.dstLimits, work: make(chan plan.Item, queueLength)}
 	s.counts.init()
 	s.cfg.Plan.SrcETagMD5 = s.src.Capabilities().ETag == objstore.ETagMD5
