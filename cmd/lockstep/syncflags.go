@@ -37,7 +37,7 @@ func (f *syncFlags) groups() []flagGroup {
 		group("What is kept", func(fs *pflag.FlagSet) {
 			fs.StringVar(&f.stateFile, "state", "", "remember unfinished uploads in `FILE`, so that a later run goes on with their parts")
 			fs.StringVar(&f.reportDir, "report", "", "write lists of synced, failed and ignored keys and a manifest to `DIR`")
-			fs.BoolVar(&f.reportUnchanged, "report-unchanged", false, "name unchanged and excluded objects in the lists too")
+			fs.BoolVar(&f.reportUnchanged, "report-unchanged", false, "name unchanged objects in the lists too")
 		}),
 		group("Output", func(fs *pflag.FlagSet) {
 			fs.BoolVar(&f.output.json, "json", false, "end with one line of JSON on standard output; all else goes to standard error")

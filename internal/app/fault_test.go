@@ -177,7 +177,11 @@ func TestFaultMatrix(t *testing.T) {
 // TestRandomFaults lets one call in ten fail, each in its own way.
 func TestRandomFaults(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(50) {
+	seeds := uint64(50)
+	if testing.Short() {
+		seeds = 10
+	}
+	for seed := range seeds {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFixture(t, seed%2 == 1)
 			script := func(side uint64) faulty.Script {

@@ -34,7 +34,7 @@ type SyncConfig struct {
 
 	StateFile       string // remembers unfinished uploads; "" keeps none
 	ReportDir       string // lists and manifest; "" writes none
-	ReportUnchanged bool   // list unchanged and excluded objects too
+	ReportUnchanged bool   // list unchanged objects too
 
 	Log *slog.Logger
 }
@@ -96,7 +96,7 @@ func newSync(cfg SyncConfig, stores *stores) (*Sync, error) {
 	s.scan = worker.NewScan(worker.ScanConfig{
 		Src: s.src, Dst: s.dst, Plan: s.cfg.Plan, Emit: s.emit,
 		Busy:        func() bool { return len(s.work) > queueLength/2 },
-		ListIgnored: cfg.ReportUnchanged && cfg.ReportDir != "",
+		ListIgnored: s.report != nil, ListUnchanged: s.report != nil && cfg.ReportUnchanged,
 	})
 	return s, nil
 }

@@ -27,24 +27,37 @@ var etagCases = map[string][][2]string{
 	"same":      {{md5A, md5A}, {md5A, strings.ToUpper(md5A)}, {twoA, twoA}, {strings.ToUpper(twoA), twoA}},
 	"different": {{md5A, md5B}, {md5A, strings.ToUpper(md5B)}},
 	"inconclusive": {
-		{"", ""}, {md5A, ""}, {"", md5A}, {twoA, ""},
-		{twoA, twoB}, {twoA, fourA}, {md5A, twoA}, {twoA, md5A},
-		{"0x8DCE3F1", "0x8DCE3F1"}, {md5A, md5A + "-"}, {md5A + "-", md5A + "-"}, {md5A + "-x", md5A + "-x"},
-		{md5A[:31], md5A[:31]}, {md5A[:31] + "g", md5A[:31] + "g"}, {md5A + "00", md5A + "00"},
+		{"", ""},
+		{md5A, ""},
+		{"", md5A},
+		{twoA, ""},
+		{twoA, twoB},
+		{twoA, fourA},
+		{md5A, twoA},
+		{twoA, md5A},
+		{"0x8DCE3F1", "0x8DCE3F1"},
+		{md5A, md5A + "-"},
+		{md5A + "-", md5A + "-"},
+		{md5A + "-x", md5A + "-x"},
+		{md5A[:31], md5A[:31]},
+		{md5A[:31] + "g", md5A[:31] + "g"},
+		{md5A + "00", md5A + "00"},
 	},
 }
 
 // Destination against source.
 var timeCases = map[string][][2]time.Time{
 	"later": {
-		{noon, noon.Add(time.Second)}, {noon, noon.Add(time.Hour)},
+		{noon, noon.Add(time.Second)},
+		{noon, noon.Add(time.Hour)},
 		{noon.Add(900 * time.Millisecond), noon.Add(time.Second)},
 		{noon.Add(100 * time.Millisecond), noon.Add(200 * time.Millisecond)},
 		{noon.Add(1500001), noon.Add(1500002)},
 	},
 	"equal": {{noon, noon}, {noon.Add(7), noon.Add(7)}},
 	"earlier": {
-		{noon, noon.Add(-time.Second)}, {noon.Add(2), noon.Add(1)},
+		{noon, noon.Add(-time.Second)},
+		{noon.Add(2), noon.Add(1)},
 		{noon.Add(500 * time.Millisecond), noon.Add(400 * time.Millisecond)},
 	},
 	"unknown": {

@@ -30,12 +30,12 @@ type Batch struct {
 	// SplitAt, when not empty, ends the partition at that key from this batch on: the
 	// keys past it, up to its former Until, are now a partition of their own.
 	SplitAt string
-	// Done: the partition has ended and all of it is decided.
+	// Done: the partition has ended and all of it is decided. The batch may be empty.
 	Done bool
 
 	// Items are the keys that need work, those that are Ignored but flagged
-	// UP_TO_DATE_BUT_DIFFERENT, and with ScanConfig.ListIgnored every other ignored
-	// key. Deletes are to be staged until the guard agrees. Items and their strings
+	// UP_TO_DATE_BUT_DIFFERENT, and of the other ignored keys those that ScanConfig
+	// wants listed. Deletes are to be staged until the guard agrees. Items and their strings
 	// belong to the receiver and share no memory with a listing's pages.
 	Items []plan.Item
 
@@ -90,7 +90,7 @@ func RunPartition(ctx context.Context, cfg *ScanConfig, p Partition, split Split
 
 	r := partitionRun{
 		cfg: cfg, part: p, split: split, src: src, dst: dst, last: p.After, since: time.Now(),
-		batch: newBatchBuilder(p.Number, cfg.ListIgnored),
+		batch: newBatchBuilder(p.Number, cfg),
 		merge: plan.NewMerge(src.nextFor(inner), dst.nextFor(inner), plan.MergeOptions{
 			After: p.After, Until: p.Until, StopWithSource: !cfg.Plan.Deletes,
 		}),

@@ -11,16 +11,24 @@ import (
 // batchBuilder collects the decisions of a batch.
 type batchBuilder struct {
 	Batch
-	compared    int // keys since the last batch, those left alone included
-	listIgnored bool
-	expect      int    // items of the batch before
-	text        []byte // of one item, reused
+	compared int                    // keys since the last batch, those left alone included
+	list     func(task.Reason) bool // ignored keys that become items
+	expect   int                    // items of the batch before
+	text     []byte                 // of one item, reused
 }
 
-func newBatchBuilder(partition int, listIgnored bool) batchBuilder {
+func newBatchBuilder(partition int, cfg *ScanConfig) batchBuilder {
 	return batchBuilder{
-		Batch:       Batch{Partition: partition, Ignored: map[task.Reason]int64{}},
-		listIgnored: listIgnored,
+		Batch: Batch{Partition: partition, Ignored: map[task.Reason]int64{}},
+		list: func(reason task.Reason) bool {
+			switch reason {
+			case task.UpToDateButDifferent:
+				return true
+			case task.UpToDate:
+				return cfg.ListUnchanged
+			}
+			return cfg.ListIgnored
+		},
 	}
 }
 
@@ -45,7 +53,7 @@ func (b *batchBuilder) add(src, dst *objstore.Object, d plan.Decision) (key stri
 		} else {
 			b.Ignored[d.Reason]++
 		}
-		if !b.listIgnored && d.Reason != task.UpToDateButDifferent {
+		if !b.list(d.Reason) {
 			return key
 		}
 	}

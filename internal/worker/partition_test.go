@@ -60,21 +60,32 @@ func TestRunPartitionDecides(t *testing.T) {
 		dst       int64
 	}{
 		{
-			"auto", plan.ModeAuto, false, false, []string{"changed 1 ", "grown 1 ", "new 1 "}, 5,
-			map[task.Reason]int64{task.UpToDate: 1, task.Excluded: 1}, 4,
+			"auto", plan.ModeAuto, false, false,
+			[]string{"changed 1 ", "grown 1 ", "new 1 "},
+			5,
+			map[task.Reason]int64{task.UpToDate: 1, task.Excluded: 1},
+			4,
 		},
 		{
-			"deletes", plan.ModeAuto, true, false, []string{"changed 1 ", "extra 3 ", "grown 1 ", "new 1 "}, 6,
-			map[task.Reason]int64{task.UpToDate: 1, task.Excluded: 1}, 5,
+			"deletes", plan.ModeAuto, true, false,
+			[]string{"changed 1 ", "extra 3 ", "grown 1 ", "new 1 "},
+			6,
+			map[task.Reason]int64{task.UpToDate: 1, task.Excluded: 1},
+			5,
 		},
 		{
 			"listing all", plan.ModeAuto, true, true,
-			[]string{"changed 1 ", "extra 3 ", "grown 1 ", "new 1 ", "same 0 UP_TO_DATE", "x.tmp 0 EXCLUDED_BY_RULE"}, 6,
-			map[task.Reason]int64{task.UpToDate: 1, task.Excluded: 1}, 5,
+			[]string{"changed 1 ", "extra 3 ", "grown 1 ", "new 1 ", "same 0 UP_TO_DATE", "x.tmp 0 EXCLUDED_BY_RULE"},
+			6,
+			map[task.Reason]int64{task.UpToDate: 1, task.Excluded: 1},
+			5,
 		},
 		{
-			"oms", plan.ModeOMS, false, false, []string{"changed 0 UP_TO_DATE_BUT_DIFFERENT", "grown 1 ", "new 1 "}, 5,
-			map[task.Reason]int64{task.UpToDate: 1, task.UpToDateButDifferent: 1, task.Excluded: 1}, 4,
+			"oms", plan.ModeOMS, false, false,
+			[]string{"changed 0 UP_TO_DATE_BUT_DIFFERENT", "grown 1 ", "new 1 "},
+			5,
+			map[task.Reason]int64{task.UpToDate: 1, task.UpToDateButDifferent: 1, task.Excluded: 1},
+			4,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -83,7 +94,7 @@ func TestRunPartitionDecides(t *testing.T) {
 			var sum Batch
 			ignored := map[task.Reason]int64{}
 			cfg := &ScanConfig{
-				Src: src, Dst: dst, ListIgnored: c.list,
+				Src: src, Dst: dst, ListIgnored: c.list, ListUnchanged: c.list,
 				Plan: plan.Options{Mode: c.mode, Deletes: c.deletes, Filter: plan.NewFilter(noTmp), SrcETagMD5: true, DstETagMD5: true},
 				Emit: func(_ context.Context, b Batch) error {
 					all = append(all, b.Items...)

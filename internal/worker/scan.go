@@ -19,8 +19,9 @@ type ScanConfig struct {
 	// compared nor counted. Plan.Filter.Prefix is what the filter allows for.
 	Prefix   string
 	PageSize int // objects of a listing's page; 0: the store's own
-	// ListIgnored puts every ignored key into Batch.Items, not only the flagged ones.
-	ListIgnored bool
+	// ListIgnored puts the ignored keys into Batch.Items, not only the flagged ones:
+	// all but the unchanged, and with ListUnchanged those too.
+	ListIgnored, ListUnchanged bool
 	// Emit takes a batch. It may block: the scan waits. Partitions call it at the
 	// same time, each in order. An error ends the scan.
 	Emit func(context.Context, Batch) error
@@ -48,7 +49,7 @@ type Scan struct {
 	progress ScanProgress
 }
 
-// ScanProgress is a snapshot of a scan. Counts only grow.
+// ScanProgress is a snapshot of a scan. The counts of objects only grow.
 type ScanProgress struct {
 	Done       bool   // every partition has ended without error
 	Partitions int    // key ranges being listed now
