@@ -85,8 +85,7 @@ func Unconfirmed(err error) bool {
 
 // RetryAfter returns how long the store asked to wait; 0 when it did not.
 func RetryAfter(err error) time.Duration {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.RetryAfter
 	}
 	return 0

@@ -60,6 +60,7 @@ func runBench(ctx context.Context, opt options, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
+	fmt.Fprintf(out, "# %s/%s, %d CPUs, %s\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
 	var verdicts []verdict
 	failed := 0
 	for _, w := range opt.workloads {

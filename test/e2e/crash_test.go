@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"math/rand/v2"
 	"path/filepath"
 	"testing"
@@ -18,36 +17,43 @@ const killRounds = 10
 // at the destination may differ from the source; in the end one run completes.
 func crash(t *testing.T, src, dst objstore.Bucket, from, to side, flags ...string) {
 	t.Helper()
-	// How long a whole run takes says where its middle is. Measured on a
-	// destination of its own it would be truer, but the first kill corrects it.
-	window := 400 * time.Millisecond
-	killed := 0
-	for round := 0; round < killRounds && killed < killRounds; round++ {
-		ctx, cancel := context.WithCancel(t.Context())
-		cmd := command(ctx, from, to, flags...)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
+	window := 500 * time.Millisecond
+	for killed := 0; killed < killRounds; {
+		if !killOnce(t, from, to, rand.N(window), flags...) {
+			window = window * 2 / 3 // it finished first: be quicker, on an empty destination
+			empty(t, dst)
+			continue
 		}
-		done := make(chan error, 1)
-		go func() { done <- cmd.Wait() }()
-		select {
-		case <-done:
-			round = killRounds // it finished: nothing is left to interrupt
-		case <-time.After(window/4 + rand.N(window)):
-			_ = cmd.Process.Kill() // SIGKILL
-			<-done
-			killed++
+		killed++
+		missing := wantNoneCorrupt(t, src, dst)
+		t.Logf("kill %d within %v: %d objects missing", killed, window, missing)
+		if missing == 0 {
+			empty(t, dst)
 		}
-		cancel()
-		t.Logf("kill %d: %d objects missing", killed, wantNoneCorrupt(t, src, dst))
-	}
-	if killed == 0 {
-		t.Fatal("no run was killed in the middle")
 	}
 	if out := syncOnce(t, from, to, flags...); out.code != 0 {
 		t.Fatalf("the last run ended with exit %d\n%s", out.code, out.stderr)
 	}
 	wantEqual(t, src, dst)
+}
+
+// killOnce starts a run and kills it after a while; false means that it had
+// already ended.
+func killOnce(t *testing.T, from, to side, after time.Duration, flags ...string) bool {
+	t.Helper()
+	cmd := command(t.Context(), from, to, flags...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	select {
+	case <-done:
+		return false
+	case <-time.After(after):
+		_ = cmd.Process.Kill() // SIGKILL
+		return (<-done) != nil
+	}
 }
 
 func TestKillSmallObjectsIntoDirectory(t *testing.T) {

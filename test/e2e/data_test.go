@@ -2,7 +2,7 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/binary"
+	bin "encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -28,8 +29,8 @@ func content(size int, seed uint64) []byte {
 		copy(p[off:], p[:off])
 	}
 	for off := 0; off+16 <= size; off += 4096 {
-		binary.LittleEndian.PutUint64(p[off:], seed)
-		binary.LittleEndian.PutUint64(p[off+8:], uint64(off))
+		bin.LittleEndian.PutUint64(p[off:], seed)
+		bin.LittleEndian.PutUint64(p[off+8:], uint64(off))
 	}
 	return p
 }
@@ -146,5 +147,30 @@ func wantEqual(t *testing.T, src, dst objstore.Bucket) {
 	t.Helper()
 	if missing := wantNoneCorrupt(t, src, dst); missing != 0 {
 		t.Fatalf("%d objects are missing at the destination", missing)
+	}
+}
+
+func empty(t *testing.T, b objstore.Bucket) {
+	t.Helper()
+	for key := range list(t, b) {
+		if err := b.Delete(t.Context(), key, objstore.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// age makes every file below dir an hour old. A file as young as its copy counts
+// as newer where one side's clock has whole seconds, and is copied again.
+func age(t *testing.T, dir string) {
+	t.Helper()
+	old := time.Now().Add(-time.Hour)
+	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		return os.Chtimes(path, old, old)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/lockstep-sync/lockstep/internal/objstore"
 )
 
-// attrs is what an object has beside its bytes. Sum and layout speak of the bytes, so they hold only
-// while the file has the size and modification time written with them; another program may have rewritten it since.
+// attrs is what an object has beside its bytes. Sum and layout speak of the
+// bytes, so they hold only while the file has the size and modification time
+// written with them: another program may have rewritten it since.
 type attrs struct {
 	header objstore.Header
 	meta   map[string]string
@@ -74,8 +75,8 @@ const (
 
 var errAttrs = errors.New("the attribute user.lockstep, or the sidecar, is damaged or of a later version")
 
-func (a *attrs) append(p []byte) []byte {
-	p = append(p, attrsVersion)
+func (a *attrs) encode() []byte {
+	p := append(make([]byte, 0, 64), attrsVersion)
 	h := &a.header
 	for i, v := range [...]string{h.ContentType, h.CacheControl, h.ContentDisposition, h.ContentEncoding, h.ContentLanguage, h.Expires} {
 		if v != "" {
@@ -103,7 +104,7 @@ func (a *attrs) append(p []byte) []byte {
 		p = appendField(p, fieldBytes, v)
 	}
 	if len(a.layout) > 0 {
-		p = appendField(p, fieldLayout, a.layout.append(nil))
+		p = appendField(p, fieldLayout, a.layout.encode())
 	}
 	if a.elsewhere {
 		p = append(p, fieldElsewhere, 0)
@@ -130,7 +131,7 @@ func appendPairs(p []byte, number byte, pairs map[string]string) []byte {
 	return p
 }
 
-// parseAttrs reads what append wrote.
+// parseAttrs reads what encode wrote.
 func parseAttrs(p []byte) (attrs, error) {
 	var a attrs
 	if len(p) == 0 || p[0] != attrsVersion {

@@ -29,13 +29,13 @@ func sameAttrs(a, b attrs) string {
 func TestAttrsRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, want := range []attrs{{}, fullAttrs(), {crc64: objstore.Checksum{Sum: 1 << 63, Set: true}, size: 4, mtime: 1 << 60}} {
-		got, err := parseAttrs(want.append(nil))
+		got, err := parseAttrs(want.encode())
 		if diff := sameAttrs(want, got); err != nil || diff != "" {
 			t.Errorf("round trip: %v (-want +got):\n%s", err, diff)
 		}
 	}
 	full := fullAttrs()
-	p := full.append(nil)
+	p := full.encode()
 	// A later version may add fields.
 	got, err := parseAttrs(append(p, 200, 3, 'x', 'y', 'z'))
 	if diff := sameAttrs(full, got); err != nil || diff != "" {
@@ -50,7 +50,7 @@ func TestAttrsRoundTrip(t *testing.T) {
 
 func FuzzParseAttrs(f *testing.F) {
 	full := fullAttrs()
-	f.Add(full.append(nil))
+	f.Add(full.encode())
 	f.Add([]byte{attrsVersion})
 	f.Add([]byte{attrsVersion, fieldCRC64, 8, 1, 2, 3})
 	f.Add([]byte{attrsVersion, fieldMeta, 3, 200, 'a', 'b'})
@@ -72,7 +72,7 @@ func FuzzParseAttrs(f *testing.F) {
 		if !a.crc64.Set && len(a.layout) == 0 {
 			a.size, a.mtime = 0, 0 // not written without what they qualify
 		}
-		again, err := parseAttrs(a.append(nil))
+		again, err := parseAttrs(a.encode())
 		if diff := sameAttrs(a, again); err != nil || diff != "" {
 			t.Fatalf("round trip: %v (-first +again):\n%s", err, diff)
 		}

@@ -16,7 +16,7 @@ import (
 func (b *Bucket) CompleteMultipart(ctx context.Context, key, uploadID string, parts []objstore.Part, opt objstore.CompleteOptions) (objstore.Written, error) {
 	const op = "complete multipart"
 	cond := condition{absent: opt.IfAbsent, match: opt.IfMatch}
-	if err := b.checkPut(ctx, op, key, 0, cond); err != nil {
+	if err := b.checkPut(ctx, op, key, cond); err != nil {
 		return objstore.Written{}, err
 	}
 	u, err := b.openUpload(ctx, op, key, uploadID)
@@ -43,6 +43,7 @@ func (b *Bucket) CompleteMultipart(ctx context.Context, key, uploadID string, pa
 	if err := checkSum(op, key, t.file, w.size, &w.sum, opt.CRC64); err != nil {
 		return objstore.Written{}, err
 	}
+	t.size = w.size
 	a := u.attrs
 	a.key, a.boot, a.crc64, a.layout = "", "", w.sum, w.layout
 	written, err := b.publish(op, key, t, a, cond)
@@ -56,8 +57,7 @@ func (b *Bucket) CompleteMultipart(ctx context.Context, key, uploadID string, pa
 // uploadError translates an error in an upload, whose files vanish when another
 // has aborted or completed it.
 func (b *Bucket) uploadError(op, key string, err error) error {
-	var done *objstore.Error
-	if errors.Is(err, fs.ErrNotExist) && !errors.As(err, &done) {
+	if errors.Is(err, fs.ErrNotExist) && !isTranslated(err) {
 		return b.noUpload(op, key)
 	}
 	return b.writeError(op, key, err)
@@ -164,7 +164,7 @@ func (u upload) copyPart(ctx context.Context, dst *os.File, p *storedPart, offse
 	if err != nil {
 		return err
 	}
-	defer src.Close()
+	defer func() { _ = src.Close() }()
 	if _, err := dst.Seek(offset, io.SeekStart); err != nil {
 		return err
 	}

@@ -22,6 +22,9 @@ func TestContract(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if testing.Short() && !opt.NoSync {
+				t.Skip("waits for the disk")
+			}
 			opener := func(t *testing.T) objstore.Bucket { return openDir(t, t.TempDir(), opt) }
 			objstoretest.TestBucket(t, opener, objstoretest.Missing(removed))
 		})

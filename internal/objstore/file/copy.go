@@ -14,13 +14,14 @@ import (
 // a multiple of every block size, so that the pieces can be shared.
 const copyStep = 64 << 20
 
-// Copy makes an object of another one in a directory of this machine. On Linux
-// the kernel copies the bytes, or shares them where the file system can (Btrfs,
-// XFS). The layout in parts is not kept, as on S3.
+// Copy makes an object of another one in a directory of this machine, which the
+// caller must be allowed to read. On Linux the kernel copies the bytes, or shares
+// them where the file system can (Btrfs, XFS). The layout in parts is not kept,
+// as on S3.
 func (b *Bucket) Copy(ctx context.Context, key string, src objstore.CopySource, opt objstore.PutOptions) (objstore.Written, error) {
 	const op = "copy"
 	cond := condition{absent: opt.IfAbsent, match: opt.IfMatch}
-	if err := b.checkPut(ctx, op, key, 0, cond); err != nil {
+	if err := b.checkPut(ctx, op, key, cond); err != nil {
 		return objstore.Written{}, err
 	}
 	if src.Offset != 0 || src.Length != 0 {
@@ -30,7 +31,7 @@ func (b *Bucket) Copy(ctx context.Context, key string, src objstore.CopySource, 
 	if err != nil {
 		return objstore.Written{}, err
 	}
-	defer from.file.Close()
+	defer func() { _ = from.file.Close() }()
 	t, err := b.newTemp()
 	if err != nil {
 		return objstore.Written{}, b.writeError(op, key, err)
@@ -39,6 +40,7 @@ func (b *Bucket) Copy(ctx context.Context, key string, src objstore.CopySource, 
 	if err := from.copyTo(ctx, t.file); err != nil {
 		return objstore.Written{}, b.writeError(op, key, err)
 	}
+	t.size = from.length
 	a := newAttrs(opt)
 	if kept := from.attrs; a.header == (objstore.Header{}) && len(a.meta) == 0 && len(a.tags) == 0 {
 		a.header, a.meta, a.tags = kept.header, kept.meta, kept.tags

@@ -21,7 +21,7 @@ func (b *Bucket) Delete(ctx context.Context, key string, opt objstore.DeleteOpti
 		return err
 	}
 	parent, _ := splitKey(key)
-	return translate("delete", key, b.flush(b.prune(parent), nil))
+	return translate("delete", key, b.flush(b.prune(parent, ""), nil))
 }
 
 // DeleteMany removes objects, and flushes each directory once.
@@ -36,6 +36,9 @@ func (b *Bucket) DeleteMany(ctx context.Context, keys []string) ([]error, error)
 			return perKey, err
 		}
 		removed, err := b.remove(key, "")
+		if errors.Is(err, objstore.ErrBucketNotFound) {
+			return perKey, err
+		}
 		perKey[i] = err
 		if removed {
 			parent, _ := splitKey(key)
@@ -45,7 +48,7 @@ func (b *Bucket) DeleteMany(ctx context.Context, keys []string) ([]error, error)
 	flush := make(map[string]struct{})
 	// Deep directories first: a parent is empty once its children are gone.
 	for _, parent := range slices.Backward(slices.Sorted(maps.Keys(parents))) {
-		flush[b.prune(parent)] = struct{}{}
+		flush[b.prune(parent, "")] = struct{}{}
 	}
 	for path := range flush {
 		if err := b.flush(path, nil); err != nil {
@@ -60,7 +63,7 @@ func (b *Bucket) remove(key, match string) (removed bool, err error) {
 	if why := checkKey(key); key == "" {
 		return false, keyError("delete", key, why)
 	} else if why != "" {
-		return false, b.alive() // no such object can exist
+		return false, b.alive("delete") // no such object can exist
 	}
 	defer b.lockKey(key).Unlock()
 	parent, name := splitKey(key)
@@ -70,7 +73,7 @@ func (b *Bucket) remove(key, match string) (removed bool, err error) {
 		removed, err = b.removeAt(key, at, name, match)
 	}
 	if isAbsent(err) {
-		return false, b.alive()
+		return false, b.alive("delete")
 	}
 	return removed, translate("delete", key, err)
 }
@@ -98,10 +101,11 @@ func (b *Bucket) removeAt(key string, at dir, name, match string) (bool, error) 
 	return true, b.dropSidecar(key, s)
 }
 
-// prune removes the directory at path and its parents as far as they are empty,
-// and returns the path of the first that stays. A write that is about to use one of them makes it again.
-func (b *Bucket) prune(path string) string {
-	for path != "" {
+// prune removes the directory at path and its parents below top as far as they
+// are empty, and returns the path of the first that stays. A write that is about
+// to use one of them makes it again.
+func (b *Bucket) prune(path, top string) string {
+	for path != top && path != "" {
 		parent, name := splitKey(path)
 		at, err := b.root.walk(parent)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -21,36 +21,33 @@ const (
 )
 
 // kindOfErrno is translate's table.
-func kindOfErrno(err error) (kind error, message string) {
+func kindOfErrno(err error) (message string, kind error) {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
-		return nil, ""
+		return "", nil
 	}
 	switch errno {
 	case errHandleDiskFull, errDiskFull:
-		return objstore.ErrFull, ""
+		return "", objstore.ErrFull
 	case errWriteProtect:
-		return objstore.ErrDenied, "the file system is read-only"
+		return "the file system is read-only", objstore.ErrDenied
 	case errInvalidName, errNameTooLong:
-		return objstore.ErrKey, "the file system cannot hold such a name"
+		return "the file system cannot hold such a name", objstore.ErrKey
 	case errDirectory, syscall.ENOTDIR:
-		return objstore.ErrKey, "an object is where a directory would have to be"
+		return "an object is where a directory would have to be", objstore.ErrKey
 	case syscall.ELOOP:
-		return objstore.ErrKey, "the path leads through a symbolic link"
+		return "the path leads through a symbolic link", objstore.ErrKey
 	case errDirNotEmpty, syscall.EISDIR, syscall.ENOTEMPTY:
-		return objstore.ErrKey, "a directory with objects has this name"
+		return "a directory with objects has this name", objstore.ErrKey
 	}
-	return nil, ""
+	return "", nil
 }
 
 func isNotDir(err error) bool {
 	return errors.Is(err, syscall.ENOTDIR) || errors.Is(err, errDirectory)
 }
 func isLink(err error) bool { return errors.Is(err, syscall.ELOOP) }
-func isDirInWay(err error) bool {
-	return errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, errDirNotEmpty)
-}
-func isNoRoom(error) bool { return false }
+func isNoRoom(error) bool   { return false }
 
 func isSystemError(err error) bool {
 	var errno syscall.Errno

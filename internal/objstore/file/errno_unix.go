@@ -11,39 +11,38 @@ import (
 )
 
 // kindOfErrno is translate's table.
-func kindOfErrno(err error) (kind error, message string) {
+func kindOfErrno(err error) (message string, kind error) {
 	var errno unix.Errno
 	if !errors.As(err, &errno) {
-		return nil, ""
+		return "", nil
 	}
 	switch errno {
 	case unix.ENOSPC:
-		return objstore.ErrFull, ""
+		return "", objstore.ErrFull
 	case unix.EDQUOT:
-		return objstore.ErrFull, "the quota is used up"
+		return "the quota is used up", objstore.ErrFull
 	case unix.EROFS:
-		return objstore.ErrDenied, "the file system is read-only"
+		return "the file system is read-only", objstore.ErrDenied
 	case unix.ENAMETOOLONG, unix.EILSEQ:
-		return objstore.ErrKey, "the file system cannot hold such a name"
+		return "the file system cannot hold such a name", objstore.ErrKey
 	case unix.ENOTDIR:
-		return objstore.ErrKey, "an object is where a directory would have to be"
+		return "an object is where a directory would have to be", objstore.ErrKey
 	case unix.ELOOP:
-		return objstore.ErrKey, "the path leads through a symbolic link"
+		return "the path leads through a symbolic link", objstore.ErrKey
 	case unix.EISDIR, unix.ENOTEMPTY:
-		return objstore.ErrKey, "a directory with objects has this name"
+		return "a directory with objects has this name", objstore.ErrKey
 	case unix.EFBIG:
-		return objstore.ErrTooLarge, ""
+		return "", objstore.ErrTooLarge
 	case unix.ENOTSUP:
-		return objstore.ErrUnsupported, ""
+		return "", objstore.ErrUnsupported
 	case unix.EXDEV:
-		return objstore.ErrUnsupported, "another file system is mounted inside the bucket"
+		return "another file system is mounted inside the bucket", objstore.ErrUnsupported
 	}
-	return nil, ""
+	return "", nil
 }
 
-func isNotDir(err error) bool   { return errors.Is(err, unix.ENOTDIR) }
-func isLink(err error) bool     { return errors.Is(err, unix.ELOOP) }
-func isDirInWay(err error) bool { return errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ENOTEMPTY) }
+func isNotDir(err error) bool { return errors.Is(err, unix.ENOTDIR) }
+func isLink(err error) bool   { return errors.Is(err, unix.ELOOP) }
 
 // isNoRoom reports whether an extended attribute was refused for its size: ext4
 // has one block for all of them and says ENOSPC.

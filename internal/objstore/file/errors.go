@@ -13,15 +13,14 @@ import (
 // for op on key. Errors that are translated already, and those of a context,
 // pass.
 func translate(op, key string, err error) error {
-	var done *objstore.Error
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &done), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case isTranslated(err), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	}
 	e := &objstore.Error{Op: op, Key: key, Err: err}
-	if kind, message := kindOfErrno(err); kind != nil {
+	if message, kind := kindOfErrno(err); kind != nil {
 		e.Kind, e.Message = kind, message
 		return e
 	}
@@ -35,6 +34,11 @@ func translate(op, key string, err error) error {
 		e.Kind = objstore.ErrUnavailable
 	}
 	return e
+}
+
+func isTranslated(err error) bool {
+	_, ok := errors.AsType[*objstore.Error](err)
+	return ok
 }
 
 // isAbsent reports whether err says that a path leads to nothing a reader may

@@ -15,9 +15,9 @@
 //
 // Durability. A write goes to a temporary file on the same file system, is
 // flushed, and is renamed over the key; a reader sees the old object or the new
-// one. The directory is flushed too, one flush for all the writers that wait
-// for it, because a key counts as synced once Put returns, and a rename alone may be
-// undone by a power cut. Options.NoSync leaves both flushes out.
+// one. The directory is flushed too, one flush for all the writers that wait for
+// it: a key counts as synced once Put returns, and a power cut may undo a rename
+// that was not flushed. Options.NoSync leaves both flushes out.
 //
 // Conditions. IfAbsent is atomic against every program (rename without
 // replacing, or link). IfMatch is checked and obeyed under a lock per key that
@@ -58,7 +58,9 @@ type Options struct {
 	// Create makes the directory, and its parents, when it does not exist.
 	Create bool
 	// NoSync leaves flushing to the operating system: a power cut may lose or
-	// shorten objects written shortly before. A crash of the process alone loses nothing.
+	// shorten objects written shortly before. A crash of the process alone loses
+	// nothing. Files on network file systems are flushed all the same, for only
+	// then do those say that a write has failed.
 	NoSync bool
 	// Sidecars keeps metadata in sidecar files even where there are extended attributes.
 	Sidecars bool
@@ -86,6 +88,7 @@ type Bucket struct {
 	etag     etagger
 
 	flushFiles bool        // before they are renamed
+	exactTimes atomic.Bool // the file system keeps times to the nanosecond
 	xattrs     bool        // the file system has extended attributes
 	sidecars   atomic.Bool // there are, or may be, sidecar files
 	reserve    reserve
@@ -113,29 +116,29 @@ func Open(path string, opt Options) (*Bucket, error) {
 		resolved, err = filepath.EvalSymlinks(resolved)
 	}
 	if err != nil {
-		return nil, bucketError(err)
+		return nil, bucketError("open bucket", err)
 	}
 	info, err := os.Stat(resolved)
 	if err != nil {
-		return nil, bucketError(err)
+		return nil, bucketError("open bucket", err)
 	}
 	if !info.IsDir() {
 		return nil, &objstore.Error{Kind: objstore.ErrBucketNotFound, Op: "open bucket", Message: resolved + " is not a directory"}
 	}
 	links, err := os.OpenRoot(resolved)
 	if err != nil {
-		return nil, bucketError(err)
+		return nil, bucketError("open bucket", err)
 	}
 	root, err := openRoot(resolved, links)
 	if err != nil {
 		_ = links.Close()
-		return nil, bucketError(err)
+		return nil, bucketError("open bucket", err)
 	}
-	fs := traitsOf(root)
+	weak := traitsOf(root)
 	b := &Bucket{
 		path: resolved, opt: opt, root: root, links: links, identity: info,
-		etag: etagger{noInode: fs.madeUpInodes}, xattrs: !opt.Sidecars && root.hasXattrs(),
-		flushFiles: !opt.NoSync || fs.lateErrors,
+		etag: etagger{noInode: weak.madeUpInodes}, xattrs: !opt.Sidecars && root.hasXattrs(),
+		flushFiles: !opt.NoSync || weak.lateErrors,
 		sort:       defaultSortLimits,
 	}
 	_, err = root.lstatPath(Reserved + "/" + sidecarDir)
@@ -187,14 +190,14 @@ func (b *Bucket) Probe(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := b.alive(); err != nil {
+	if err := b.alive("probe"); err != nil {
 		return err
 	}
 	f, err := b.root.self()
 	if err != nil {
 		return translate("probe", "", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if _, err := f.Readdirnames(1); err != nil && !isEOF(err) {
 		return translate("probe", "", err)
 	}
@@ -204,14 +207,14 @@ func (b *Bucket) Probe(ctx context.Context) error {
 // alive tells a missing object from a missing bucket: ErrBucketNotFound when
 // the path leads nowhere, or to another directory than the one opened, as after
 // an unmount.
-func (b *Bucket) alive() error {
+func (b *Bucket) alive(op string) error {
 	info, err := os.Stat(b.path)
 	if err != nil {
-		return bucketError(err)
+		return bucketError(op, err)
 	}
 	if !os.SameFile(info, b.identity) {
 		return &objstore.Error{
-			Kind: objstore.ErrBucketNotFound, Op: "probe",
+			Kind: objstore.ErrBucketNotFound, Op: op,
 			Message: b.path + " is no longer the directory that was opened",
 		}
 	}
@@ -220,16 +223,16 @@ func (b *Bucket) alive() error {
 
 // notFound is the error of a key that is not there, or of a bucket that is not.
 func (b *Bucket) notFound(op, key string) error {
-	if err := b.alive(); err != nil {
+	if err := b.alive(op); err != nil {
 		return err
 	}
 	return &objstore.Error{Kind: objstore.ErrNotFound, Op: op, Key: key}
 }
 
 // bucketError translates an error about the directory itself.
-func bucketError(err error) error {
+func bucketError(op string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) || isNotDir(err) {
-		return &objstore.Error{Kind: objstore.ErrBucketNotFound, Op: "open bucket", Err: err}
+		return &objstore.Error{Kind: objstore.ErrBucketNotFound, Op: op, Err: err}
 	}
-	return translate("open bucket", "", err)
+	return translate(op, "", err)
 }

@@ -33,7 +33,7 @@ func TestFlushesAreShared(t *testing.T) {
 		release <- nil
 		wg.Wait()
 		for i, err := range errs {
-			if (i == 0) != (err == broken) {
+			if (i == 0) != errors.Is(err, broken) {
 				t.Errorf("caller %d got %v", i, err)
 			}
 		}
@@ -57,7 +57,7 @@ func TestFlushOfNewDirectories(t *testing.T) {
 	}
 	at.close()
 	equal(t, []string{"a/b", "a/b/x", "a/b/x/y"}, made, "directories with a new one")
-	equal(t, "a/b", b.prune("a/b/x/y/z"), "first directory that stays")
+	equal(t, "a/b", b.prune("a/b/x/y/z", ""), "first directory that stays")
 	if err := b.flush("a/b/x/y/z", made); err != nil {
 		t.Errorf("flush of what has vanished = %v", err)
 	}

@@ -51,7 +51,7 @@ func (b *Bucket) checkRead(op, key string) error {
 	if why == "" {
 		return nil
 	}
-	if err := b.alive(); err != nil {
+	if err := b.alive(op); err != nil {
 		return err
 	}
 	return &objstore.Error{Kind: objstore.ErrNotFound, Op: op, Key: key, Message: why, Err: objstore.ErrKey}

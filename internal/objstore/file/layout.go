@@ -43,7 +43,8 @@ func (l layout) part(number int) (offset, size int64, ok bool) {
 	return 0, 0, false
 }
 
-func (l layout) append(p []byte) []byte {
+func (l layout) encode() []byte {
+	var p []byte
 	for _, run := range l {
 		p = binary.AppendUvarint(p, uint64(run.count))
 		p = binary.AppendUvarint(p, uint64(run.size))

@@ -13,10 +13,10 @@ import (
 // List walks the tree in the order of the keys. It holds the wanted names of
 // the directories on the way to where it is; those of a huge directory wait in
 // sorted runs on disk, so memory does not grow with the number of objects.
-// Directories outside of the range are not read, and only what goes into a page is looked
-// at. A file that vanishes meanwhile is left out. A directory that cannot
-// be read ends the listing with an error: an incomplete listing never looks
-// complete.
+// Directories outside of the range are not read, and only what goes into a page
+// is looked at. A file that vanishes meanwhile is left out. A directory that
+// cannot be read ends the listing with an error: an incomplete listing never
+// looks complete.
 func (b *Bucket) List(ctx context.Context, opt objstore.ListOptions) iter.Seq2[objstore.Page, error] {
 	return func(yield func(objstore.Page, error) bool) {
 		l := &lister{b: b, ctx: ctx, page: newPage(opt.PageSize), yield: yield}
@@ -27,7 +27,7 @@ func (b *Bucket) List(ctx context.Context, opt objstore.ListOptions) iter.Seq2[o
 		}
 		if err == nil {
 			// A bucket that has vanished looks empty.
-			err = b.alive()
+			err = b.alive("list")
 		}
 		if err != nil && !errors.Is(err, errStopped) {
 			yield(objstore.Page{}, translate("list", "", err))
@@ -133,6 +133,9 @@ func (l *lister) push(d dir, prefix string, w window) error {
 		if err := l.spill(n); err != nil {
 			return err
 		}
+	}
+	if n.runs != nil {
+		n.arena, n.refs = nil, nil // all names are on disk
 	}
 	n.sort()
 	top.held = n.held()

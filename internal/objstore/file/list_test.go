@@ -131,7 +131,8 @@ func TestListSpills(t *testing.T) {
 	equal(t, want, keys(t, b, objstore.ListOptions{}), "keys")
 	equal(t, want[1034:1040], keys(t, b, objstore.ListOptions{After: want[1033], Until: want[1039], PageSize: 2}), "keys of a range")
 	// Whoever stops early leaves nothing behind either.
-	for range b.List(t.Context(), objstore.ListOptions{PageSize: 1}) {
+	for _, err := range b.List(t.Context(), objstore.ListOptions{PageSize: 1}) {
+		check(t, err)
 		left, err := os.ReadDir(b.opt.SpillDir)
 		if err != nil || len(left) > 0 {
 			t.Errorf("spilled names can be seen: %v, %v", left, err)
@@ -192,7 +193,8 @@ func TestListTwiceAtOnce(t *testing.T) {
 	}
 	want := keys(t, b, objstore.ListOptions{})
 	n := 0
-	for range b.List(t.Context(), objstore.ListOptions{PageSize: 10}) {
+	for _, err := range b.List(t.Context(), objstore.ListOptions{PageSize: 10}) {
+		check(t, err)
 		n++
 		equal(t, want, keys(t, b, objstore.ListOptions{}), "inner listing")
 	}

@@ -242,7 +242,7 @@ func TestUploadOfAnotherBoot(t *testing.T) {
 	id := create(t, b, "key")
 	putPart(t, b, "key", id, 1, "x")
 	about := attrs{key: "key", boot: "another boot"}
-	write(t, b, uploadPath(id, aboutName), string(about.append(nil)))
+	write(t, b, uploadPath(id, aboutName), string(about.encode()))
 	_, err := b.ListParts(t.Context(), "key", id)
 	wantErr(t, err, objstore.ErrNotFound, "ListParts")
 }

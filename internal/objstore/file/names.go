@@ -95,7 +95,8 @@ func (n *names) commonPrefix() int {
 }
 
 // next returns the next name, which stays valid until the following call; ok is
-// false at the end. A name that the directory gave twice, as it may while it changes, is returned once.
+// false at the end. A name that the directory gave twice, as it may while it
+// changes, is returned once.
 func (n *names) next() (name []byte, k kind, ok bool, err error) {
 	for {
 		if n.runs != nil {

@@ -82,7 +82,7 @@ func (u upload) parts() (stored []storedPart, safe bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	names, err := f.Readdirnames(-1)
 	if err != nil {
 		return nil, false, err

@@ -35,17 +35,15 @@ func (b *Bucket) Tags(ctx context.Context, key string) (map[string]string, error
 	return a.tags, nil
 }
 
-// SetTags replaces the tags of an object. Its ETag changes, its modification time does not.
+// SetTags replaces the tags of an object. Its ETag changes, its modification
+// time does not.
 func (b *Bucket) SetTags(ctx context.Context, key string, tags map[string]string) error {
 	defer b.lockKey(key).Unlock()
 	f, s, a, err := b.load(ctx, "set tags", key)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if !a.holds(s) {
-		a.crc64, a.layout = objstore.Checksum{}, nil
-	}
+	defer func() { _ = f.Close() }()
 	a.tags = maps.Clone(tags)
 	err = b.saveAttrs(key, f, s, a)
 	if err == nil && b.xattrs && !b.opt.NoSync {
@@ -54,10 +52,12 @@ func (b *Bucket) SetTags(ctx context.Context, key string, tags map[string]string
 	return translate("set tags", key, err)
 }
 
-// Open reads one state of an object: the one IfMatch names, or the one it finds. If the file
-// is written to while it is read, the last Read fails with ErrPrecondition and
-// withholds its bytes, so that no caller can take a mixture for the object. A
-// file replaced or deleted as a whole is read to its end undisturbed.
+// Open reads one state of an object: the one IfMatch names, or the one it finds.
+// If the file is written to while it is read, the last Read fails with
+// ErrPrecondition and withholds its bytes, so that no caller can take a mixture
+// for the object. A file replaced or deleted as a whole is read to its end
+// undisturbed. Body has no WriteTo: the last bytes are given only once the file
+// has been looked at again.
 func (b *Bucket) Open(ctx context.Context, key string, opt objstore.OpenOptions) (*objstore.Content, error) {
 	f, s, a, err := b.load(ctx, "open", key)
 	if err != nil {
@@ -80,8 +80,8 @@ func (b *Bucket) Open(ctx context.Context, key string, opt objstore.OpenOptions)
 	}, nil
 }
 
-// selectRange returns the bytes opt selects of an object, or why there are none. A
-// range may end beyond the object, as on S3, but must begin inside it.
+// selectRange returns the bytes opt selects of an object, or why there are none.
+// A range may end beyond the object, as on S3, but must begin inside it.
 func selectRange(size int64, parts layout, opt objstore.OpenOptions) (offset, length int64, why string) {
 	if opt.Part != 0 {
 		if opt.Offset != 0 || opt.Length != 0 {
@@ -229,7 +229,7 @@ func (r *body) Read(p []byte) (int, error) {
 		err = nil
 	}
 	switch {
-	case errors.Is(err, io.EOF):
+	case isEOF(err):
 		r.err = r.changed()
 	case errors.Is(err, os.ErrClosed):
 		r.err = err
@@ -238,7 +238,7 @@ func (r *body) Read(p []byte) (int, error) {
 	case int64(n) == r.left:
 		r.err = r.finish()
 	}
-	if r.err != nil && r.err != io.EOF {
+	if r.err != nil && !isEOF(r.err) {
 		return 0, r.err
 	}
 	r.at += int64(n)

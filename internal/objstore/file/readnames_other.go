@@ -18,7 +18,7 @@ func (d dir) readNames(ctx context.Context, _ []byte, add func(name []byte, k ki
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	for {
 		if err := ctx.Err(); err != nil {
 			return err

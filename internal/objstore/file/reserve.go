@@ -38,6 +38,7 @@ type temp struct {
 	at   dir
 	name string
 	file *os.File
+	size int64
 	kept bool // discard leaves it where it is: it has its key, or belongs to an upload
 }
 
@@ -120,7 +121,7 @@ func (d dir) names() []string {
 	if err != nil {
 		return nil
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	names, _ := f.Readdirnames(-1)
 	return names
 }

@@ -70,7 +70,7 @@ func (b *Bucket) readSidecar(key string, s state) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	return io.ReadAll(f)
 }
 
@@ -79,19 +79,19 @@ func (b *Bucket) readSidecar(key string, s state) ([]byte, error) {
 func (b *Bucket) saveAttrs(key string, f *os.File, s state, a attrs) error {
 	a.size, a.mtime = s.size, s.mtime
 	if b.xattrs {
-		err := setXattr(f, a.append(nil))
+		err := setXattr(f, a.encode())
 		if !isNoRoom(err) {
 			return err
 		}
 		mark := attrs{elsewhere: true}
-		if err := setXattr(f, mark.append(nil)); err != nil {
+		if err := setXattr(f, mark.encode()); err != nil {
 			return err
 		}
 	} else if a.isPlain() {
 		// A file more per object is too much for a checksum alone.
 		return b.dropSidecar(key, s)
 	}
-	return b.writeSidecar(key, s, a.append(nil))
+	return b.writeSidecar(key, s, a.encode())
 }
 
 func (b *Bucket) writeSidecar(key string, s state, value []byte) error {

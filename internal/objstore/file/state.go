@@ -30,9 +30,9 @@ type state struct {
 	links uint64 // names the file has
 }
 
-// sameContent reports whether a file that was in state s while it was opened still has the
-// same content in state now. A file that has lost its last name meanwhile was
-// replaced or deleted as a whole, which changes its change time but no byte of it.
+// sameContent reports whether an open file that was in state s has the same
+// content now. One that has lost its last name meanwhile was replaced or deleted
+// as a whole, which changes its change time but no byte of it.
 func (s state) sameContent(now state) bool {
 	return s.size == now.size && s.mtime == now.mtime && s.inode == now.inode &&
 		(s.ctime == now.ctime || now.links == 0)

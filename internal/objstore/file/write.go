@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"strings"
-	"sync"
 
 	"github.com/lockstep-sync/lockstep/internal/objstore"
 )
@@ -27,7 +26,12 @@ type condition struct {
 // wrapped as it is.
 func (b *Bucket) Put(ctx context.Context, key string, body io.Reader, size int64, opt objstore.PutOptions) (objstore.Written, error) {
 	cond := condition{absent: opt.IfAbsent, match: opt.IfMatch}
-	if err := b.checkPut(ctx, "put", key, size, cond); err != nil {
+	err := checkRequest(ctx, "put", key, size)
+	// What is cheap to write is checked once only, when it gets its name.
+	if err == nil && (size > bufferSize || b.flushFiles) {
+		err = b.preview("put", key, cond)
+	}
+	if err != nil {
 		return objstore.Written{}, err
 	}
 	t, err := b.newTemp()
@@ -42,38 +46,51 @@ func (b *Bucket) Put(ctx context.Context, key string, body io.Reader, size int64
 	if opt.CRC64.Set && opt.CRC64.Sum != sum {
 		return objstore.Written{}, &objstore.Error{Kind: objstore.ErrChecksum, Op: "put", Key: key}
 	}
+	t.size = size
 	a := newAttrs(opt)
 	a.crc64 = objstore.Checksum{Sum: sum, Set: true}
 	return b.publish("put", key, t, a, cond)
 }
 
-// checkPut fails for what publish would refuse anyway, before any byte moves.
-func (b *Bucket) checkPut(ctx context.Context, op, key string, size int64, cond condition) error {
+// checkRequest fails for what no bucket can do.
+func checkRequest(ctx context.Context, op, key string, size int64) error {
 	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := checkWrite(op, key); err != nil {
 		return err
 	}
 	if size < 0 {
 		return invalid(op, key, "the size is negative")
 	}
+	return checkWrite(op, key)
+}
+
+// preview fails for what publish would refuse in the present state of the
+// bucket, before any byte moves.
+func (b *Bucket) preview(op, key string, cond condition) error {
 	parent, name := splitKey(key)
 	at, err := b.root.walk(parent)
-	if err == nil {
+	switch {
+	case err == nil:
 		defer at.close()
 		_, err = b.admit(op, key, at, name, cond)
-	} else if errors.Is(err, fs.ErrNotExist) && cond.match != "" {
+	case errors.Is(err, fs.ErrNotExist) && cond.match != "":
 		err = precondition(op, key, "the object does not exist")
-	} else if errors.Is(err, fs.ErrNotExist) {
+	case errors.Is(err, fs.ErrNotExist):
 		err = nil // the parents will be made
 	}
 	return translate(op, key, err)
 }
 
+// checkPut is checkRequest and preview.
+func (b *Bucket) checkPut(ctx context.Context, op, key string, cond condition) error {
+	if err := checkRequest(ctx, op, key, 0); err != nil {
+		return err
+	}
+	return b.preview(op, key, cond)
+}
+
 // admit decides whether key, a name in at, may be written: not over what is no
-// object, and only under cond. It returns the state of the object there, kindUnknown when there
-// is none.
+// object, and only under cond. It returns the state of the object there, whose
+// kind is kindUnknown when there is none.
 func (b *Bucket) admit(op, key string, at dir, name string, cond condition) (state, error) {
 	s, err := at.lstat(name)
 	if err == nil && s.kind == kindDir {
@@ -93,8 +110,12 @@ func (b *Bucket) admit(op, key string, at dir, name string, cond condition) (sta
 		return s, err
 	}
 	if s.kind == kindLink {
-		if s, err = b.follow(key); err != nil {
+		s, err = b.follow(key)
+		if errors.Is(err, fs.ErrNotExist) {
 			return s, keyError(op, key, "a symbolic link that leads to no object has this name")
+		}
+		if err != nil {
+			return s, err
 		}
 	}
 	switch {
@@ -111,14 +132,10 @@ func (b *Bucket) admit(op, key string, at dir, name string, cond condition) (sta
 // publish gives t its attributes and makes it the object key, atomically.
 func (b *Bucket) publish(op, key string, t *temp, a attrs, cond condition) (objstore.Written, error) {
 	fail := func(err error) (objstore.Written, error) { return objstore.Written{}, b.writeError(op, key, err) }
-	if err := t.at.setTime(t.name, nextTime()); err != nil {
-		return fail(err)
+	s, err := b.stamp(t)
+	if err == nil {
+		err = b.saveAttrs(key, t.file, s, a)
 	}
-	s, err := fileState(t.file)
-	if err != nil {
-		return fail(err)
-	}
-	err = b.saveAttrs(key, t.file, s, a)
 	if err == nil && b.flushFiles {
 		err = t.file.Sync()
 	}
@@ -140,6 +157,22 @@ func (b *Bucket) publish(op, key string, t *temp, a attrs, cond condition) (objs
 	return objstore.Written{ETag: b.etag.of(s), CRC64: a.crc64}, nil
 }
 
+// stamp gives t a modification time of its own and returns its size and time.
+func (b *Bucket) stamp(t *temp) (state, error) {
+	now := nextTime()
+	if err := t.at.setTime(t.name, now); err != nil {
+		return state{}, err
+	}
+	if b.exactTimes.Load() {
+		return state{size: t.size, mtime: now}, nil
+	}
+	s, err := fileState(t.file)
+	if err == nil && s.mtime == now && now%1000 != 0 {
+		b.exactTimes.Store(true) // the file system keeps nanoseconds; no need to look again
+	}
+	return s, err
+}
+
 // place renames t to key, making its parents. It returns the directories that
 // have got a new directory.
 func (b *Bucket) place(op, key string, t *temp, cond condition) (made []string, err error) {
@@ -158,7 +191,7 @@ func (b *Bucket) place(op, key string, t *temp, cond condition) (made []string, 
 		// A delete may have removed the parents it found empty; anything else stands.
 		if !errors.Is(err, fs.ErrNotExist) {
 			if len(made) > 0 {
-				b.prune(parent)
+				b.prune(parent, made[0])
 			}
 			return nil, err
 		}
@@ -227,63 +260,17 @@ func (b *Bucket) makeDirs(path string) (at dir, made []string, err error) {
 // writeError translates an error of a write, where a missing name can only be
 // the bucket, or a race lost too often.
 func (b *Bucket) writeError(op, key string, err error) error {
-	var done *objstore.Error
-	if errors.Is(err, fs.ErrNotExist) && !errors.As(err, &done) {
-		if gone := b.alive(); gone != nil {
+	if errors.Is(err, errTooShort) || errors.Is(err, errTooLong) {
+		return &objstore.Error{Kind: objstore.ErrInvalid, Op: op, Key: key, Err: err}
+	}
+	if foreign, ok := errors.AsType[*bodyError](err); ok {
+		return fmt.Errorf("%s %q: read body: %w", op, key, foreign.err)
+	}
+	if errors.Is(err, fs.ErrNotExist) && !isTranslated(err) {
+		if gone := b.alive(op); gone != nil {
 			return gone
 		}
 		return &objstore.Error{Kind: objstore.ErrUnavailable, Op: op, Key: key, Err: err}
 	}
-	var foreign *bodyError
-	switch {
-	case !errors.As(err, &foreign):
-		return translate(op, key, err)
-	case foreign.err == io.ErrUnexpectedEOF || foreign.err == errTooLong:
-		return &objstore.Error{Kind: objstore.ErrInvalid, Op: op, Key: key, Message: "the body is not as long as announced", Err: foreign.err}
-	}
-	return fmt.Errorf("%s %q: read body: %w", op, key, foreign.err)
-}
-
-// bodyError is an error of the caller's reader, which is not ours to translate.
-type bodyError struct{ err error }
-
-func (e *bodyError) Error() string { return e.err.Error() }
-func (e *bodyError) Unwrap() error { return e.err }
-
-var errTooLong = errors.New("more bytes follow")
-
-const bufferSize = 256 << 10
-
-var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
-
-// copyBody writes exactly size bytes of body to w and returns their CRC64NVME.
-// It reads on to the end of body, where readers that verify say what they found.
-func copyBody(ctx context.Context, w io.Writer, body io.Reader, size int64) (sum uint64, err error) {
-	buf := buffers.Get().(*[bufferSize]byte)
-	defer buffers.Put(buf)
-	for left := size; left > 0; {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		p := buf[:min(left, bufferSize)]
-		n, err := io.ReadFull(body, p)
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return 0, &bodyError{err}
-		}
-		sum = objstore.UpdateCRC64(sum, p)
-		if _, err := w.Write(p); err != nil {
-			return 0, err
-		}
-		left -= int64(n)
-	}
-	switch n, err := io.ReadFull(body, buf[:1]); {
-	case n > 0:
-		return 0, &bodyError{errTooLong}
-	case !errors.Is(err, io.EOF):
-		return 0, &bodyError{err}
-	}
-	return sum, nil
+	return translate(op, key, err)
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,6 +55,7 @@ func TestFailedPutLeavesNothing(t *testing.T) {
 	broken := errors.New("broken")
 	b := quick(t)
 	put(t, b, "old", "old", objstore.PutOptions{})
+	check(t, os.Mkdir(filepath.Join(b.path, "empty"), 0o755))
 	before := tree(t, b)
 	ctx, cancel := context.WithCancel(t.Context())
 	for name, c := range map[string]struct {
@@ -68,6 +71,7 @@ func TestFailedPutLeavesNothing(t *testing.T) {
 		"new/negative":  {strings.NewReader("ab"), -1, objstore.PutOptions{}, objstore.ErrInvalid},
 		"new/sum":       {strings.NewReader("ab"), 2, objstore.PutOptions{CRC64: objstore.Checksum{Sum: 1, Set: true}}, objstore.ErrChecksum},
 		"new/match":     {strings.NewReader("ab"), 2, objstore.PutOptions{IfMatch: "x"}, objstore.ErrPrecondition},
+		"empty/x/match": {strings.NewReader("ab"), 2, objstore.PutOptions{IfMatch: "x"}, objstore.ErrPrecondition},
 		"old":           {strings.NewReader("ab"), 2, objstore.PutOptions{IfAbsent: true}, objstore.ErrPrecondition},
 		"old/below":     {strings.NewReader("ab"), 2, objstore.PutOptions{}, objstore.ErrKey},
 		"new/cancelled": {readerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil }), 1 << 20, objstore.PutOptions{}, context.Canceled},

@@ -205,7 +205,10 @@ func BenchmarkMillion(b *testing.B) {
 			for b.Loop() {
 				i++
 				put(b, bucket, fmt.Sprintf("dir/%09d+", i*7919%n), "", objstore.PutOptions{})
-				for range bucket.List(b.Context(), objstore.ListOptions{After: fmt.Sprintf("dir/%09d", i*104729%n)}) {
+				for _, err := range bucket.List(b.Context(), objstore.ListOptions{After: fmt.Sprintf("dir/%09d", i*104729%n)}) {
+					if err != nil {
+						b.Fatal(err)
+					}
 					break
 				}
 			}

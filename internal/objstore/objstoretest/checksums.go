@@ -27,7 +27,7 @@ func honest(t *testing.T, got objstore.Checksum, data []byte, what string) {
 	}
 }
 
-func testChecksumPut(t *testing.T, b objstore.Bucket, dir string) {
+func testChecksumPut(t *testing.T, b subject, dir string) {
 	key := dir + "object"
 	for _, data := range [][]byte{bytesOf("checked", 300_000), []byte("small"), {}} {
 		w := put(t, b, key, data, objstore.PutOptions{CRC64: crcOf(data)})
@@ -53,7 +53,7 @@ func testChecksumPut(t *testing.T, b objstore.Bucket, dir string) {
 	absent(t, b, dir+"fresh")
 }
 
-func testChecksumPart(t *testing.T, b objstore.Bucket, dir string) {
+func testChecksumPart(t *testing.T, b subject, dir string) {
 	ctx, key, data := t.Context(), dir+"object", []byte("a part")
 	id := create(t, b, key, objstore.PutOptions{WillCRC64: b.Capabilities().ChecksumComplete})
 	part, err := b.PutPart(ctx, key, id, 1, bytes.NewReader(data), int64(len(data)), objstore.PartOptions{CRC64: crcOf(data)})
@@ -77,7 +77,7 @@ func testChecksumPart(t *testing.T, b objstore.Bucket, dir string) {
 
 // testChecksumComplete completes uploads with the sum of the whole object,
 // combined from those of the parts.
-func testChecksumComplete(t *testing.T, b objstore.Bucket, dir string) {
+func testChecksumComplete(t *testing.T, b subject, dir string) {
 	if !b.Capabilities().ChecksumComplete {
 		t.Skip("sums are not validated at completion")
 	}

@@ -15,8 +15,8 @@ var copyTests = []check{
 	{"CopyUnsupported", testCopyUnsupported},
 }
 
-func needsCopy(f func(*testing.T, objstore.Bucket, string)) func(*testing.T, objstore.Bucket, string) {
-	return func(t *testing.T, b objstore.Bucket, dir string) {
+func needsCopy(f func(*testing.T, subject, string)) func(*testing.T, subject, string) {
+	return func(t *testing.T, b subject, dir string) {
 		if b.Capabilities().MaxCopy == 0 {
 			t.Skip("no server-side copy")
 		}
@@ -30,7 +30,7 @@ func source(b objstore.Bucket, key string) objstore.CopySource {
 	return objstore.CopySource{Bucket: id.Bucket, Key: id.Prefix + key}
 }
 
-func testCopyUnsupported(t *testing.T, b objstore.Bucket, dir string) {
+func testCopyUnsupported(t *testing.T, b subject, dir string) {
 	if b.Capabilities().MaxCopy > 0 {
 		t.Skip("has server-side copy")
 	}
@@ -40,7 +40,7 @@ func testCopyUnsupported(t *testing.T, b objstore.Bucket, dir string) {
 	absent(t, b, dir+"to")
 }
 
-func testCopy(t *testing.T, b objstore.Bucket, dir string) {
+func testCopy(t *testing.T, b subject, dir string) {
 	from, opt := dir+"from here+%2B", attributed()
 	data := bytesOf("copied", 50_000)
 	dropped := put(t, b, from, data, opt).Dropped
@@ -76,7 +76,7 @@ func testCopy(t *testing.T, b objstore.Bucket, dir string) {
 	holds(t, b, dir+"to", nil)
 }
 
-func testCopyRefused(t *testing.T, b objstore.Bucket, dir string) {
+func testCopyRefused(t *testing.T, b subject, dir string) {
 	ctx, old := t.Context(), []byte("the old object")
 	put(t, b, dir+"to", old, objstore.PutOptions{})
 	put(t, b, dir+"from", []byte("first"), objstore.PutOptions{})
@@ -96,7 +96,7 @@ func testCopyRefused(t *testing.T, b objstore.Bucket, dir string) {
 }
 
 // testCopyPart makes an object of two ranges of another.
-func testCopyPart(t *testing.T, b objstore.Bucket, dir string) {
+func testCopyPart(t *testing.T, b subject, dir string) {
 	ctx, n := t.Context(), smallestPart(b)
 	data := bytesOf("copied in parts", n+500)
 	from, to := dir+"from", dir+"to"

@@ -24,7 +24,7 @@ var subtle = []string{
 
 // testKeys puts the corpus and checks that every key the store accepted is that
 // key everywhere, and that every key it refused left no trace.
-func testKeys(t *testing.T, b objstore.Bucket) {
+func testKeys(t *testing.T, b subject) {
 	held, refused := putCorpus(t, b)
 	slices.Sort(held)
 	same := func(t *testing.T) {
@@ -81,9 +81,12 @@ func keyContent(key string) []byte {
 }
 
 // putCorpus puts all keys, one after the other: some refuse their neighbours.
-func putCorpus(t *testing.T, b objstore.Bucket) (held, refused []string) {
+func putCorpus(t *testing.T, b subject) (held, refused []string) {
 	caps := b.Capabilities()
 	for i, key := range slices.Concat(Keys(), RawKeys()) {
+		if slices.Contains(b.defects.Unlisted, key) {
+			continue
+		}
 		raw := i >= len(Keys())
 		must := ordinary(key) || raw && caps.NonUTF8Keys
 		if caps.MaxKey > 0 && len(key) > caps.MaxKey {
@@ -110,10 +113,10 @@ func testKeyBounds(t *testing.T, b objstore.Bucket, held []string) {
 		i, _ := slices.BinarySearch(held, key)
 		next := slices.Clone(held[i+1 : min(i+2, len(held))])
 		if got, err := first(ctx, b, objstore.ListOptions{After: key}, len(next)); err != nil || !slices.Equal(got, next) {
-			return fmt.Errorf("first after %q is %q, %v; want %q", key, got, err, next)
+			return errors.Join(fmt.Errorf("first after %q is %q, want %q", key, got, next), err)
 		}
 		if got, err := first(ctx, b, objstore.ListOptions{Prefix: key, Until: key}, 2); err != nil || !slices.Equal(got, []string{key}) {
-			return fmt.Errorf("prefix and end %q list %q, %v", key, got, err)
+			return errors.Join(fmt.Errorf("prefix and end %q list %q", key, got), err)
 		}
 		return nil
 	})
@@ -138,7 +141,7 @@ func first(ctx context.Context, b objstore.Bucket, opt objstore.ListOptions, n i
 func readBack(ctx context.Context, b objstore.Bucket, key string) error {
 	info, err := b.Stat(ctx, key)
 	if err != nil || info.Key != key || info.Size != int64(len(keyContent(key))) {
-		return fmt.Errorf("stat of %q: %q of %d bytes, %w", key, info.Key, info.Size, err)
+		return errors.Join(fmt.Errorf("stat of %q is %q of %d bytes", key, info.Key, info.Size), err)
 	}
 	c, err := b.Open(ctx, key, objstore.OpenOptions{})
 	if err != nil {
@@ -147,22 +150,23 @@ func readBack(ctx context.Context, b objstore.Bucket, key string) error {
 	defer c.Body.Close()
 	got, err := io.ReadAll(c.Body)
 	if err != nil || c.Key != key || !bytes.Equal(got, keyContent(key)) {
-		return fmt.Errorf("open of %q: %q holds %q, %w", key, c.Key, got, err)
+		return errors.Join(fmt.Errorf("open of %q is %q with %q", key, c.Key, got), err)
 	}
 	return nil
 }
 
 // refusedLeavesNothing checks that a refused key is not there and that deleting
-// it harms nothing; the caller lists afterwards.
+// it harms nothing; the caller lists afterwards. The answer to a HEAD has no body
+// to say why it is refused: ErrInvalid will do.
 func refusedLeavesNothing(ctx context.Context, b objstore.Bucket, key string) error {
-	if _, err := b.Stat(ctx, key); !errors.Is(err, objstore.ErrNotFound) && !errors.Is(err, objstore.ErrKey) {
-		return fmt.Errorf("stat of refused key %q = %w", key, err)
+	if _, err := b.Stat(ctx, key); !errors.Is(err, objstore.ErrNotFound) && !errors.Is(err, objstore.ErrKey) && !errors.Is(err, objstore.ErrInvalid) {
+		return errors.Join(fmt.Errorf("stat of refused key %q", key), err)
 	}
 	if c, err := b.Open(ctx, key, objstore.OpenOptions{}); !errors.Is(err, objstore.ErrNotFound) && !errors.Is(err, objstore.ErrKey) {
 		if c != nil {
 			c.Body.Close()
 		}
-		return fmt.Errorf("open of refused key %q = %w", key, err)
+		return errors.Join(fmt.Errorf("open of refused key %q", key), err)
 	}
 	if err := b.Delete(ctx, key, objstore.DeleteOptions{}); err != nil && !errors.Is(err, objstore.ErrKey) {
 		return fmt.Errorf("delete of refused key %q = %w", key, err)
@@ -182,7 +186,7 @@ func copyAway(ctx context.Context, b objstore.Bucket, key string) error {
 	}
 	defer c.Body.Close()
 	if got, err := io.ReadAll(c.Body); err != nil || !bytes.Equal(got, keyContent(key)) {
-		return fmt.Errorf("copy of %q holds %q, %w", key, got, err)
+		return errors.Join(fmt.Errorf("copy of %q holds %q", key, got), err)
 	}
 	return b.Delete(ctx, to, objstore.DeleteOptions{})
 }
@@ -199,7 +203,7 @@ func uploadInPlace(ctx context.Context, b objstore.Bucket, key string) error {
 	}
 	parts, err := b.ListParts(ctx, key, id)
 	if err != nil || len(parts) != 1 {
-		return fmt.Errorf("list parts of %q: %d, %w", key, len(parts), err)
+		return errors.Join(fmt.Errorf("list parts of %q: %d parts", key, len(parts)), err)
 	}
 	if _, err := b.CompleteMultipart(ctx, key, id, parts, objstore.CompleteOptions{}); err != nil {
 		return fmt.Errorf("complete upload %q: %w", key, err)
@@ -213,7 +217,7 @@ func tagInPlace(ctx context.Context, b objstore.Bucket, key string) error {
 		return fmt.Errorf("set tags of %q: %w", key, err)
 	}
 	if got, err := b.Tags(ctx, key); err != nil || got["of"] != want {
-		return fmt.Errorf("tags of %q = %v, %w", key, got, err)
+		return errors.Join(fmt.Errorf("tags of %q are %v", key, got), err)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package objstoretest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -109,12 +110,40 @@ func within(keys []string, opt objstore.ListOptions) []string {
 
 func testListBounds(t *testing.T, b objstore.Bucket, keys []string) {
 	for _, opt := range []objstore.ListOptions{
-		{Prefix: "a"}, {Prefix: "a/"}, {Prefix: "a."}, {Prefix: "dir3/sub.1/1"}, {Prefix: "d"}, {Prefix: "日"}, {Prefix: "no such"}, {Prefix: "page/0999"}, {Prefix: "page/0999x"},
-		{After: "a.txt"}, {After: "a.tx"}, {After: "hundred50"}, {After: "~~"}, {After: "\x01"}, {After: "日本"}, {After: "page"}, {After: "page/"},
-		{Until: "a/b"}, {Until: "a/"}, {Until: "!"}, {Until: "日本"}, {Until: "hundred"},
-		{After: "a/b", Until: "a/b"}, {After: "b", Until: "a"}, {After: "a.txt", Until: "a0"},
-		{Prefix: "page/", After: "a"}, {Prefix: "page/", After: "page/0500"}, {Prefix: "page/", After: "page/"}, {Prefix: "page/", After: "z"}, {Prefix: "page/", After: "page0"},
-		{Prefix: "page/", Until: "page/0003"}, {Prefix: "page/", Until: "o"}, {Prefix: "hundred", Until: "z"}, {Prefix: "page/", After: "page/0010", Until: "page/0012"},
+		{Prefix: "a"},
+		{Prefix: "a/"},
+		{Prefix: "a."},
+		{Prefix: "dir3/sub.1/1"},
+		{Prefix: "d"},
+		{Prefix: "日"},
+		{Prefix: "no such"},
+		{Prefix: "page/0999"},
+		{Prefix: "page/0999x"},
+		{After: "a.txt"},
+		{After: "a.tx"},
+		{After: "hundred50"},
+		{After: "~~"},
+		{After: "\x01"},
+		{After: "日本"},
+		{After: "page"},
+		{After: "page/"},
+		{Until: "a/b"},
+		{Until: "a/"},
+		{Until: "!"},
+		{Until: "日本"},
+		{Until: "hundred"},
+		{After: "a/b", Until: "a/b"},
+		{After: "b", Until: "a"},
+		{After: "a.txt", Until: "a0"},
+		{Prefix: "page/", After: "a"},
+		{Prefix: "page/", After: "page/0500"},
+		{Prefix: "page/", After: "page/"},
+		{Prefix: "page/", After: "z"},
+		{Prefix: "page/", After: "page0"},
+		{Prefix: "page/", Until: "page/0003"},
+		{Prefix: "page/", Until: "o"},
+		{Prefix: "hundred", Until: "z"},
+		{Prefix: "page/", After: "page/0010", Until: "page/0012"},
 		{Prefix: "dir", After: "dir2/sub", Until: "dir2/sub.0/zzz", PageSize: 37},
 	} {
 		if diff := gocmp.Diff(within(keys, opt), keysOf(list(t, b, opt))); diff != "" {
@@ -127,9 +156,21 @@ func testListBounds(t *testing.T, b objstore.Bucket, keys []string) {
 // others.
 func testListExactPages(t *testing.T, b objstore.Bucket, keys []string) {
 	for _, opt := range []objstore.ListOptions{
-		{Prefix: "page/"}, {Prefix: "page/", PageSize: 1000}, {Prefix: "page/", PageSize: 500}, {Prefix: "page/", PageSize: 999}, {Prefix: "page/", PageSize: 333},
-		{Prefix: "hundred", PageSize: 100}, {Prefix: "hundred", PageSize: 50}, {Prefix: "hundred", PageSize: 99}, {Prefix: "hundred", PageSize: 101}, {Prefix: "hundred", PageSize: 7},
-		{Prefix: "hundred", Until: "hundred19", PageSize: 20}, {Prefix: "hundred", After: "hundred79", PageSize: 20}, {Prefix: "hundred5", PageSize: 1}, {PageSize: 1000}, {PageSize: 1 << 30},
+		{Prefix: "page/"},
+		{Prefix: "page/", PageSize: 1000},
+		{Prefix: "page/", PageSize: 500},
+		{Prefix: "page/", PageSize: 999},
+		{Prefix: "page/", PageSize: 333},
+		{Prefix: "hundred", PageSize: 100},
+		{Prefix: "hundred", PageSize: 50},
+		{Prefix: "hundred", PageSize: 99},
+		{Prefix: "hundred", PageSize: 101},
+		{Prefix: "hundred", PageSize: 7},
+		{Prefix: "hundred", Until: "hundred19", PageSize: 20},
+		{Prefix: "hundred", After: "hundred79", PageSize: 20},
+		{Prefix: "hundred5", PageSize: 1},
+		{PageSize: 1000},
+		{PageSize: 1 << 30},
 	} {
 		if diff := gocmp.Diff(within(keys, opt), keysOf(list(t, b, opt))); diff != "" {
 			t.Errorf("List(%+v) (-want +got):\n%s", opt, diff)
@@ -159,7 +200,7 @@ func testListProbe(t *testing.T, b objstore.Bucket, keys []string) {
 		want = want[:min(1, len(want))]
 		got, err := first(ctx, b, objstore.ListOptions{After: after}, 1)
 		if err != nil || !slices.Equal(got, want) {
-			return fmt.Errorf("first key after %q is %q, %v; want %q", after, got, err, want)
+			return errors.Join(fmt.Errorf("first key after %q is %q, want %q", after, got, want), err)
 		}
 		return nil
 	})

@@ -27,8 +27,8 @@ var multipartTests = []check{
 	{"MultipartUnsupported", testMultipartUnsupported},
 }
 
-func needsParts(f func(*testing.T, objstore.Bucket, string)) func(*testing.T, objstore.Bucket, string) {
-	return func(t *testing.T, b objstore.Bucket, dir string) {
+func needsParts(f func(*testing.T, subject, string)) func(*testing.T, subject, string) {
+	return func(t *testing.T, b subject, dir string) {
 		if b.Capabilities().MaxParts == 0 {
 			t.Skip("no multipart")
 		}
@@ -36,7 +36,7 @@ func needsParts(f func(*testing.T, objstore.Bucket, string)) func(*testing.T, ob
 	}
 }
 
-func testMultipartUnsupported(t *testing.T, b objstore.Bucket, dir string) {
+func testMultipartUnsupported(t *testing.T, b subject, dir string) {
 	if b.Capabilities().MaxParts > 0 {
 		t.Skip("has multipart")
 	}
@@ -74,7 +74,7 @@ func putPart(t *testing.T, b objstore.Bucket, key, id string, number int, data [
 
 // testMultipart uploads parts out of order, replaces one, goes on from what the
 // store says it has, and completes over an old object.
-func testMultipart(t *testing.T, b objstore.Bucket, dir string) {
+func testMultipart(t *testing.T, b subject, dir string) {
 	key, old, opt := dir+"object", []byte("the old object"), attributed()
 	put(t, b, key, old, objstore.PutOptions{})
 	n := smallestPart(b)
@@ -154,7 +154,7 @@ func uploaded(t *testing.T, b objstore.Bucket, key string, w objstore.Written, c
 }
 
 // testMultipartAbort: an aborted upload is gone, and aborting it again is no error.
-func testMultipartAbort(t *testing.T, b objstore.Bucket, dir string) {
+func testMultipartAbort(t *testing.T, b subject, dir string) {
 	ctx, key := t.Context(), dir+"object"
 	id := create(t, b, key, objstore.PutOptions{})
 	other := create(t, b, key, objstore.PutOptions{})
@@ -184,7 +184,7 @@ func testMultipartAbort(t *testing.T, b objstore.Bucket, dir string) {
 
 // testMultipartFailures: what goes wrong with a part or a completion harms
 // neither the old object nor the parts already stored.
-func testMultipartFailures(t *testing.T, b objstore.Bucket, dir string) {
+func testMultipartFailures(t *testing.T, b subject, dir string) {
 	ctx, key, old, data := t.Context(), dir+"object", []byte("the old object"), []byte("the first part")
 	put(t, b, key, old, objstore.PutOptions{})
 	id := create(t, b, key, objstore.PutOptions{})
@@ -221,7 +221,7 @@ func testMultipartFailures(t *testing.T, b objstore.Bucket, dir string) {
 }
 
 // testMultipartManyParts: the list of parts is complete beyond a page of 1,000.
-func testMultipartManyParts(t *testing.T, b objstore.Bucket, dir string) {
+func testMultipartManyParts(t *testing.T, b subject, dir string) {
 	const n = 1005
 	if b.Capabilities().MaxParts < n || testing.Short() {
 		t.Skip("too few parts allowed, or a short run")

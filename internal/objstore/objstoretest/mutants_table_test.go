@@ -48,7 +48,11 @@ var mutants = map[string]struct {
 					return
 				}
 				if all[opt.Prefix] == nil {
-					for page := range m.Bucket.List(ctx, opt) {
+					for page, err := range m.Bucket.List(ctx, opt) {
+						if err != nil {
+							yield(page, err)
+							return
+						}
 						all[opt.Prefix] = append(all[opt.Prefix], page.Objects...)
 					}
 				}
@@ -116,10 +120,11 @@ var mutants = map[string]struct {
 	}},
 	"bodies are closed": {"Objects/BodyFails", func(m *mutant) {
 		m.put = func(ctx context.Context, key string, body io.Reader, size int64, opt objstore.PutOptions) (objstore.Written, error) {
+			w, err := m.Bucket.Put(ctx, key, body, size, opt)
 			if c, ok := body.(io.Closer); ok {
-				defer c.Close()
+				err = errors.Join(err, c.Close())
 			}
-			return m.Bucket.Put(ctx, key, body, size, opt)
+			return w, err
 		}
 	}},
 	"bodies are read later": {"Objects/BodyFails", func(m *mutant) {
@@ -227,7 +232,10 @@ var mutants = map[string]struct {
 	}},
 	"deletes take what is below": {"Objects/Delete", func(m *mutant) {
 		m.delete = func(ctx context.Context, key string, opt objstore.DeleteOptions) error {
-			for page := range m.Bucket.List(ctx, objstore.ListOptions{Prefix: key}) {
+			for page, err := range m.Bucket.List(ctx, objstore.ListOptions{Prefix: key}) {
+				if err != nil {
+					return err
+				}
 				for _, o := range page.Objects {
 					if err := m.Bucket.Delete(ctx, o.Key, objstore.DeleteOptions{}); err != nil {
 						return err

@@ -42,13 +42,11 @@ func (b *Bucket) DeleteMany(ctx context.Context, keys []string) ([]error, error)
 	}
 	doc.Quiet = true
 	perKey := make([]error, len(keys))
-	at := make(map[string]int, len(keys))
 	for i, key := range keys {
 		if key == "" || !fitsXML(key) {
 			perKey[i] = b.Delete(ctx, key, objstore.DeleteOptions{})
 			continue
 		}
-		at[key] = i
 		doc.Object = append(doc.Object, object{key})
 	}
 	if len(doc.Object) == 0 {
@@ -66,12 +64,19 @@ func (b *Bucket) DeleteMany(ctx context.Context, keys []string) ([]error, error)
 		return nil, err
 	}
 	for _, e := range answer.Error {
-		i, ok := at[e.Key]
-		if !ok {
-			return nil, &objstore.Error{Kind: objstore.ErrUnavailable, Op: r.op, Code: e.Code, Message: "answer names a key that was not asked for"}
+		kind := translate(http.StatusBadRequest, e.Code)
+		if errors.Is(kind, objstore.ErrNotFound) {
+			continue
 		}
-		if err := translate(http.StatusBadRequest, e.Code); !errors.Is(err, objstore.ErrNotFound) {
-			perKey[i] = &objstore.Error{Kind: err, Op: "delete", Key: e.Key, Code: e.Code, Message: b.redact(e.Message)}
+		known := false
+		for i, key := range keys {
+			if key == e.Key {
+				known = true
+				perKey[i] = &objstore.Error{Kind: kind, Op: "delete", Key: key, Code: e.Code, Message: b.redact(e.Message)}
+			}
+		}
+		if !known {
+			return nil, &objstore.Error{Kind: kind, Op: r.op, Code: e.Code, Message: "answer names a key that was not asked for"}
 		}
 	}
 	return perKey, nil

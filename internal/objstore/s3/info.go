@@ -58,8 +58,8 @@ func info(key string, h http.Header) objstore.Info {
 	in.CRC64 = fullChecksum(h)
 	in.OpaqueETag = opaqueETag(h)
 	in.Parts = partsOf(in.ETag)
-	if n, err := strconv.Atoi(first(h, "X-Amz-Mp-Parts-Count")); err == nil {
-		in.Parts = n
+	if v := first(h, "X-Amz-Mp-Parts-Count"); v != "" {
+		in.Parts, _ = strconv.Atoi(v)
 	}
 	return in
 }

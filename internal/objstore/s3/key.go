@@ -39,6 +39,8 @@ func (t *traits) findKey(op, key string) error {
 		return &objstore.Error{Kind: objstore.ErrKey, Op: op, Message: "empty key"}
 	case t.pathKeys && !fitsPath(key):
 		return &objstore.Error{Kind: objstore.ErrKey, Op: op, Key: key, Message: "key is no path of a file"}
+	case t.onlyUTF8 && !t.NonUTF8Keys && !utf8.ValidString(key):
+		return &objstore.Error{Kind: objstore.ErrKey, Op: op, Key: key, Message: "key is not UTF-8"}
 	}
 	return nil
 }

@@ -47,11 +47,14 @@ func (b *Bucket) learn(ctx context.Context, r *request, ref *refusal, p *place, 
 	switch {
 	case b.learnClock(r, ref), b.learnRegion(r, ref, p), b.learnKeys(ctx, r, ref, k):
 	default:
-		f := refusedFeature(ref, r.uses&^r.dropped)
+		f, lasting := refusedFeature(ref, r.uses&^r.dropped)
 		if f == 0 {
 			return false, nil
 		}
 		r.drop(f)
+		if lasting {
+			r.lasting |= f
+		}
 	}
 	if r.rewind() {
 		return true, nil
@@ -126,35 +129,36 @@ func (b *Bucket) learnKeys(ctx context.Context, r *request, ref *refusal, k *key
 }
 
 // refusedFeature returns which of the features in use the refusal is about, 0
-// when it is about something else.
-func refusedFeature(ref *refusal, used feature) feature {
+// when it is about something else; lasting says that the store lacks it
+// altogether, and does not only dislike this value.
+func refusedFeature(ref *refusal, used feature) (f feature, lasting bool) {
 	if used == 0 {
-		return 0
+		return 0, false
 	}
 	unknown := ref.status == http.StatusNotImplemented
 	switch ref.code {
 	case "InvalidStorageClass":
-		return used & storageClass
+		return used & storageClass, false
 	case "InvalidTag":
-		return used & tagging
+		return used & tagging, false
 	case "NotImplemented", "InvalidArgument", "InvalidRequest", "InvalidHeader", "UnsupportedHeader", "UnsupportedOperation", "BadRequest":
 	default:
 		if !unknown {
-			return 0
+			return 0, false
 		}
 	}
 	said := strings.ToLower(ref.message)
 	for _, f := range features {
 		for _, hint := range f.hints {
 			if used&f.feature != 0 && strings.Contains(said, hint) {
-				return f.feature
+				return f.feature, f.feature != storageClass
 			}
 		}
 	}
 	if unknown {
-		return used & -used // the store does not say which: one after the other
+		return used & -used, true // the store does not say which: one after the other
 	}
-	return 0
+	return 0, false
 }
 
 // drop takes a feature's fields out of the request.
@@ -180,33 +184,41 @@ func featureOf(name string) feature {
 	return 0
 }
 
-// keep makes what a request had to do without count for all that follow. Classes
-// and single tags are refused object by object.
+// keep makes what the store turned out to lack count for all requests that follow.
 func (b *Bucket) keep(r *request) {
-	if r.dropped&(checksums|conditions|tagging) == 0 {
+	if r.lasting == 0 {
 		return
 	}
 	for {
 		old := b.traits.Load()
 		t := *old
-		if r.dropped&checksums != 0 {
+		if r.lasting&checksums != 0 {
 			t.ChecksumPut, t.ChecksumComplete, t.checksumPart = false, false, false
 		}
-		if r.dropped&conditions != 0 {
+		if r.lasting&conditions != 0 {
 			t.forgetConditions(r)
 		}
-		if r.dropped&tagging != 0 {
+		if r.lasting&tagging != 0 {
 			t.tagsOnPut = false
+		}
+		if t.same(old) {
+			return
 		}
 		if b.traits.CompareAndSwap(old, &t) {
 			break
 		}
 	}
 	for _, f := range features {
-		if r.dropped&f.feature != 0 {
+		if r.lasting&f.feature != 0 {
 			b.svc.log.Warn("store does not have it; going on without", "feature", f.name, "bucket", b.name, "request", r.op)
 		}
 	}
+}
+
+// same reports whether nothing that can be unlearned differs.
+func (t *traits) same(o *traits) bool {
+	return t.Capabilities == o.Capabilities && t.checksumPart == o.checksumPart && t.tagsOnPut == o.tagsOnPut &&
+		t.condCopy == o.condCopy && t.condDelete == o.condDelete
 }
 
 // forgetConditions turns conditions off for the kind of request that was refused:

@@ -22,6 +22,8 @@ func (r *request) describe(t *traits, opt *objstore.PutOptions) (dropped []strin
 	} {
 		switch {
 		case f.value == "":
+		case f.name == "Expires" && t.expiresDate && parseHTTPTime(f.value).IsZero():
+			dropped = append(dropped, f.name)
 		case fitsHeader(f.value):
 			r.set(f.name, f.value)
 		default:

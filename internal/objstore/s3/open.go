@@ -75,10 +75,9 @@ type opened struct {
 
 // askRange adds the fields for the bytes wanted.
 func (b *Bucket) askRange(r *request, opt *objstore.OpenOptions) error {
-	bad := &objstore.Error{Kind: objstore.ErrInvalid, Op: r.op, Key: r.key, Message: "impossible range"}
 	switch {
 	case opt.Offset < 0 || opt.Length < 0 || opt.Part < 0, opt.Part > 0 && (opt.Offset != 0 || opt.Length != 0):
-		return bad
+		return &objstore.Error{Kind: objstore.ErrInvalid, Op: r.op, Key: r.key, Message: "impossible range"}
 	case opt.Part > 0 && !b.traits.Load().PartLayout:
 		return &objstore.Error{Kind: objstore.ErrUnsupported, Op: r.op, Key: r.key, Message: "parts cannot be read"}
 	case opt.Part > 0:
@@ -105,47 +104,43 @@ func (b *Bucket) askRange(r *request, opt *objstore.OpenOptions) error {
 //	part     200 with a count  the part, which is the whole object
 //	part     200               ErrUnsupported: the store does not know parts
 func (b *Bucket) judge(o *opened, resp *http.Response, opt *objstore.OpenOptions) error {
-	e := &objstore.Error{Kind: objstore.ErrUnavailable, Op: "open", Key: o.Key, Status: resp.StatusCode}
+	wrong := func(kind error, message string) error {
+		return &objstore.Error{Kind: kind, Op: "open", Key: o.Key, Status: resp.StatusCode, Message: message}
+	}
 	length := resp.ContentLength
 	ranged := opt.Offset > 0 || opt.Length > 0
 	if opt.IfMatch != "" && o.ETag != "" && o.ETag != opt.IfMatch {
-		e.Kind, e.Message = objstore.ErrPrecondition, "store ignored If-Match, and the object is another"
-		return e
+		return wrong(objstore.ErrPrecondition, "store ignored If-Match, and the object is another")
 	}
 	switch {
 	case resp.StatusCode == http.StatusPartialContent:
 		start, end, size, ok := contentRange(first(resp.Header, "Content-Range"))
 		if !ok || length >= 0 && length != end-start+1 || ranged && (start != opt.Offset || opt.Length > 0 && end-start+1 > opt.Length) ||
 			!ranged && opt.Part == 0 || ranged && end+1 < size && (opt.Length == 0 || end-start+1 < opt.Length) {
-			e.Message = "answer has another range than asked for"
-			return e
+			return wrong(objstore.ErrUnavailable, "answer has another range than asked for")
 		}
 		o.Size, o.Length = size, end-start+1
 	case length < 0:
-		e.Message = "answer without a length"
-		return e
+		return wrong(objstore.ErrUnavailable, "answer without a length")
 	case opt.Part > 0 && first(resp.Header, "X-Amz-Mp-Parts-Count") == "":
 		b.forgetParts()
-		e.Kind, e.Message = objstore.ErrUnsupported, "store does not know parts"
-		return e
+		return wrong(objstore.ErrUnsupported, "store does not know parts")
 	default:
 		o.Size, o.Length = length, length
 		if ranged {
-			return o.cut(opt, e)
+			return o.cut(opt, wrong)
 		}
 	}
 	return nil
 }
 
 // cut makes a range of a whole object.
-func (o *opened) cut(opt *objstore.OpenOptions, e *objstore.Error) error {
+func (o *opened) cut(opt *objstore.OpenOptions, wrong func(error, string) error) error {
 	switch {
 	case opt.Offset > o.Size || opt.Offset == o.Size && o.Size > 0:
-		e.Kind, e.Message = objstore.ErrInvalid, "range begins behind the end"
-		return e
+		return wrong(objstore.ErrInvalid, "range begins behind the end")
 	case opt.Offset > skipLimit:
-		e.Kind, e.Message = objstore.ErrUnsupported, "store ignored the range"
-		return e
+		return wrong(objstore.ErrUnsupported, "store ignored the range")
 	}
 	o.Length = o.Size - opt.Offset
 	if opt.Length > 0 {

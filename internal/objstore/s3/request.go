@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -36,6 +37,7 @@ type request struct {
 	once     bool    // repeating it by itself could do harm
 	uses     feature // what of the store it relies on
 	dropped  feature // what of that was left out because the store refused it
+	lasting  feature // what of that no other request need try
 	learned  lesson  // what the store's refusals have taught already
 	streamed *upload // the stream's last way out
 	framed   *framed // around the stream
@@ -85,9 +87,9 @@ func (r *request) setBody(body io.Reader, size int64) error {
 	return nil
 }
 
-// setDocument gives the request a small document, which is always signed.
+// setDocument gives the request a document, which is always signed.
 func (r *request) setDocument(doc []byte) {
-	r.data, r.size = doc, int64(len(doc))
+	_ = r.setBody(bytes.NewReader(doc), int64(len(doc))) // reading memory cannot fail
 	sum := sha256.Sum256(doc)
 	r.payload = hex.EncodeToString(sum[:])
 }
@@ -214,9 +216,9 @@ func (s *Service) roundTrip(ctx context.Context, r *request, p *place, target st
 		req.Body = r.parcel.open()
 	case r.data != nil:
 		inUse = new(sync.WaitGroup)
-		first := (&upload{inUse: inUse, data: r.data}).again()
-		req.ContentLength, req.Body = r.size, first
-		req.GetBody = func() (io.ReadCloser, error) { return first.again(), nil }
+		whole := &upload{inUse: inUse, data: r.data}
+		req.ContentLength, req.Body = r.size, whole.again()
+		req.GetBody = func() (io.ReadCloser, error) { return whole.again(), nil }
 	case r.stream != nil:
 		inUse = new(sync.WaitGroup)
 		inUse.Add(1)

@@ -20,7 +20,7 @@ func parseTime[T string | []byte](s T) time.Time {
 	hour, bad4 := digits2(s[11], s[12])
 	minute, bad5 := digits2(s[14], s[15])
 	second, bad6 := digits2(s[17], s[18])
-	if bad1 || bad2 || bad3 || bad4 || bad5 || bad6 || month < 1 || month > 12 || day < 1 || day > 28 && day > daysIn(year, month) ||
+	if bad1 || bad2 || bad3 || bad4 || bad5 || bad6 || year < 1 || month < 1 || month > 12 || day < 1 || day > 28 && day > daysIn(year, month) ||
 		hour > 23 || minute > 59 || second > 59 {
 		return parseOtherTime(string(s))
 	}

@@ -32,6 +32,8 @@ type traits struct {
 	tagsOnPut            bool   // x-amz-tagging; else a request of its own
 	rfc2047              bool   // user metadata is ASCII on the wire, encoded words inside
 	pathKeys             bool   // keys are kept as paths of files (key.go)
+	onlyUTF8             bool   // other keys cannot even be asked for
+	expiresDate          bool   // Expires is kept only when it is a date
 	reserved             string // prefix of keys the store keeps for itself
 	storesTorn           bool   // what arrived of a broken upload is stored (framed.go)
 	hosts                []string
@@ -53,7 +55,7 @@ var table = map[string]traits{
 			Tags: true, Meta: true, PartLayout: true,
 		},
 		urlEncoding: true, condCopy: true, condDelete: true,
-		checksumPart: true, tagsOnPut: true, rfc2047: true,
+		checksumPart: true, tagsOnPut: true, rfc2047: true, onlyUTF8: true,
 		hosts: []string{".amazonaws.com", ".amazonaws.com.cn"}, servers: []string{"AmazonS3"},
 	},
 	"obs": {
@@ -62,18 +64,18 @@ var table = map[string]traits{
 			MaxKey: 1024, MaxPut: 5 * gib, MinPart: 100 * kib, MaxPart: 5 * gib, MaxParts: 10_000,
 			MaxCopy: 5 * gib, MaxMeta: 2 * kib, DeleteMany: 1000, Meta: true,
 		},
-		listV1: true,
-		hosts:  []string{".myhuaweicloud.com", ".myhuaweicloud.eu"}, servers: []string{"OBS"},
+		listV1: true, onlyUTF8: true,
+		hosts: []string{".myhuaweicloud.com", ".myhuaweicloud.eu"}, servers: []string{"OBS"},
 	},
 	"minio": {
 		Capabilities: objstore.Capabilities{
 			ETag:        objstore.ETagMD5,
-			ChecksumPut: true, ChecksumComplete: true,
-			MaxKey: 1024, MaxPut: 5 * gib, MinPart: 5 * mib, MaxPart: 5 * gib, MaxParts: 10_000,
+			ChecksumPut: true,
+			MaxKey:      1024, MaxPut: 5 * gib, MinPart: 5 * mib, MaxPart: 5 * gib, MaxParts: 10_000,
 			MaxCopy: 5 * gib, MaxMeta: 1800, DeleteMany: 1000, // its 2 KiB count the names' prefixes
 			Tags: true, Meta: true, PartLayout: true,
 		},
-		urlEncoding: true, checksumPart: true, tagsOnPut: true, pathKeys: true,
+		urlEncoding: true, checksumPart: true, tagsOnPut: true, pathKeys: true, onlyUTF8: true, expiresDate: true,
 		servers: []string{"MinIO"},
 	},
 	"ceph": {
@@ -83,7 +85,7 @@ var table = map[string]traits{
 			MaxCopy: 5 * gib, MaxMeta: 2 * kib, DeleteMany: 1000,
 			Tags: true, Meta: true, PartLayout: true,
 		},
-		urlEncoding: true, tagsOnPut: true,
+		urlEncoding: true, tagsOnPut: true, onlyUTF8: true,
 		servers: []string{"Ceph Object Gateway"},
 	},
 	"versitygw": {
@@ -94,7 +96,7 @@ var table = map[string]traits{
 			MaxCopy: 5 * gib, MaxMeta: 2 * kib, DeleteMany: 1000,
 			Tags: true, Meta: true, PartLayout: true,
 		},
-		checksumPart: true, tagsOnPut: true, pathKeys: true, reserved: ".sgwtmp/", storesTorn: true,
+		checksumPart: true, tagsOnPut: true, pathKeys: true, onlyUTF8: true, reserved: ".sgwtmp/", storesTorn: true,
 		servers: []string{"VERSITYGW"},
 	},
 	generic: {

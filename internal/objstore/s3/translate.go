@@ -79,6 +79,7 @@ var kinds = map[string]error{
 	"AccountProblem":    objstore.ErrDenied,
 
 	"InvalidAccessKeyId":           objstore.ErrCredentials,
+	"XAdminUserNotFound":           objstore.ErrCredentials, // versitygw
 	"SignatureDoesNotMatch":        objstore.ErrCredentials,
 	"ExpiredToken":                 objstore.ErrCredentials,
 	"InvalidToken":                 objstore.ErrCredentials,

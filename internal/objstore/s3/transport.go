@@ -83,7 +83,10 @@ func newTransport(cfg *Config, stall time.Duration, tlsConfig *tls.Config, proxy
 			return nil, err
 		}
 		config := tlsConfig.Clone()
-		config.ServerName = hostname(addr)
+		if config.ServerName, _, err = net.SplitHostPort(addr); err != nil {
+			plain.Close()
+			return nil, err
+		}
 		secure := tls.Client(plain, config)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			plain.Close()

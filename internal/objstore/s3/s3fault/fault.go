@@ -50,6 +50,13 @@ func (s *Server) Inject(f Fault) {
 	s.faults = append(s.faults, &f)
 }
 
+// Clear takes all faults back.
+func (s *Server) Clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
 // fault returns the fault for a request, nil when it is to be served well.
 func (s *Server) fault(op, key string) *Fault {
 	s.mu.Lock()
