@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 
 	"github.com/lockstep-sync/lockstep/internal/objstore"
 )
@@ -16,7 +17,7 @@ import (
 func (b *Bucket) CompleteMultipart(ctx context.Context, key, uploadID string, parts []objstore.Part, opt objstore.CompleteOptions) (objstore.Written, error) {
 	const op = "complete multipart"
 	cond := condition{absent: opt.IfAbsent, match: opt.IfMatch}
-	if err := b.checkPut(ctx, op, key, cond); err != nil {
+	if err := checkWrite(op, key); err != nil {
 		return objstore.Written{}, err
 	}
 	u, err := b.openUpload(ctx, op, key, uploadID)
@@ -24,6 +25,9 @@ func (b *Bucket) CompleteMultipart(ctx context.Context, key, uploadID string, pa
 		return objstore.Written{}, err
 	}
 	defer u.close()
+	if err := b.preview(op, key, cond); err != nil {
+		return objstore.Written{}, err
+	}
 	if err := u.touch(closedName); err != nil && !errors.Is(err, fs.ErrExist) {
 		return objstore.Written{}, b.uploadError(op, key, err)
 	}
@@ -52,15 +56,6 @@ func (b *Bucket) CompleteMultipart(ctx context.Context, key, uploadID string, pa
 		_ = b.removeUpload(uploadID)
 	}
 	return written, err
-}
-
-// uploadError translates an error in an upload, whose files vanish when another
-// has aborted or completed it.
-func (b *Bucket) uploadError(op, key string, err error) error {
-	if errors.Is(err, fs.ErrNotExist) && !isTranslated(err) {
-		return b.noUpload(op, key)
-	}
-	return b.writeError(op, key, err)
 }
 
 // whole is an object to be made of parts.
@@ -134,12 +129,11 @@ func (w *whole) inPlace(stored []storedPart) bool {
 func (b *Bucket) assemble(ctx context.Context, u upload, w *whole, inPlace bool) (t *temp, err error) {
 	base := w.parts[0].fileName()
 	if inPlace {
-		f, err := u.file(base, os.O_RDWR)
-		if err != nil {
-			return nil, err
-		}
-		t = &temp{at: u.dir, name: base, file: f, kept: true}
-	} else if t, err = b.newTemp(); err != nil {
+		t, err = u.take(base)
+	} else {
+		t, err = b.newTemp()
+	}
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -157,6 +151,22 @@ func (b *Bucket) assemble(ctx context.Context, u upload, w *whole, inPlace bool)
 		}
 	}
 	return t, t.file.Truncate(w.size)
+}
+
+// take gives a file of parts another name, under which no other completion
+// finds it: one that was stopped, and wakes when the object is there, must not
+// hold its file. A crash before the object is there loses these parts.
+func (u upload) take(base string) (*temp, error) {
+	name := "t" + strconv.FormatInt(nextTime(), 16)
+	if err := u.rename(base, u.dir, name); err != nil {
+		return nil, err
+	}
+	t := &temp{at: u.dir, name: name, back: base}
+	var err error
+	if t.file, err = u.file(name, os.O_RDWR); err != nil {
+		_ = u.renameNew(name, u.dir, base)
+	}
+	return t, err
 }
 
 func (u upload) copyPart(ctx context.Context, dst *os.File, p *storedPart, offset int64) error {

@@ -36,7 +36,12 @@ func translate(op, key string, err error) error {
 	return e
 }
 
+// isTranslated reports whether err is no raw error of the system: ours already,
+// or the caller's.
 func isTranslated(err error) bool {
+	if _, ok := errors.AsType[*bodyError](err); ok {
+		return true
+	}
 	_, ok := errors.AsType[*objstore.Error](err)
 	return ok
 }

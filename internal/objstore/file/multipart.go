@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 
 	"github.com/lockstep-sync/lockstep/internal/objstore"
@@ -101,11 +100,8 @@ func (b *Bucket) storePart(ctx context.Context, op, key, id string, number int, 
 	if err == nil {
 		err = u.touch(p.recordName())
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return objstore.Part{}, b.noUpload(op, key) // aborted meanwhile
-	}
 	if err != nil {
-		return objstore.Part{}, b.writeError(op, key, err)
+		return objstore.Part{}, b.uploadError(op, key, err)
 	}
 	p.ETag = p.etag()
 	return p.Part, nil

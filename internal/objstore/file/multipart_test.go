@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 
@@ -211,6 +213,54 @@ func TestCompletionCutShort(t *testing.T) {
 	if len(parts) != 1 || parts[0].Number != 2 {
 		t.Errorf("parts are %+v, want the second alone", parts)
 	}
+}
+
+// Of completions at the same time one succeeds, whole, and none writes to the
+// object of the other.
+func TestCompletionsCompete(t *testing.T) {
+	t.Parallel()
+	b := quick(t)
+	for round := range 20 {
+		key := fmt.Sprint("key", round)
+		id := create(t, b, key)
+		parts := []objstore.Part{putPart(t, b, key, id, 1, "11111111"), putPart(t, b, key, id, 2, "22222222"), putPart(t, b, key, id, 3, "3")}
+		var won atomic.Int32
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				w, err := b.CompleteMultipart(t.Context(), key, id, parts, objstore.CompleteOptions{})
+				switch {
+				case err == nil && w.ETag == stat(t, b, key).ETag:
+					won.Add(1)
+				case err == nil:
+					t.Errorf("the object changed after its completion")
+				case !errors.Is(err, objstore.ErrNotFound) && !errors.Is(err, objstore.ErrInvalid):
+					t.Errorf("CompleteMultipart = %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		equal(t, 1, won.Load(), "completions that succeeded")
+		equal(t, "11111111222222223", get(t, b, key), "object")
+	}
+}
+
+// After a completion that was refused the parts are where they were.
+func TestRefusedCompletion(t *testing.T) {
+	t.Parallel()
+	b := quick(t)
+	id := create(t, b, "key")
+	parts := []objstore.Part{putPart(t, b, "key", id, 1, "11111111"), putPart(t, b, "key", id, 2, "2")}
+	before := tree(t, b)
+	_, err := b.CompleteMultipart(t.Context(), "key", id, parts, objstore.CompleteOptions{CRC64: objstore.Checksum{Sum: 1, Set: true}})
+	wantErr(t, err, objstore.ErrChecksum, "CompleteMultipart with a wrong sum")
+	put(t, b, "key", "meanwhile", objstore.PutOptions{})
+	_, err = b.CompleteMultipart(t.Context(), "key", id, parts, objstore.CompleteOptions{IfAbsent: true})
+	wantErr(t, err, objstore.ErrPrecondition, "CompleteMultipart over an object")
+	after := slices.DeleteFunc(tree(t, b), func(p string) bool { return p == "key" || strings.HasSuffix(p, "/"+closedName) })
+	equal(t, before, after, "files of the upload")
+	complete(t, b, "key", id, parts)
+	equal(t, "111111112", get(t, b, "key"), "object")
 }
 
 func TestUploadIsOfItsKey(t *testing.T) {

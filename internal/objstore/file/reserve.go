@@ -39,12 +39,18 @@ type temp struct {
 	name string
 	file *os.File
 	size int64
-	kept bool // discard leaves it where it is: it has its key, or belongs to an upload
+	back string // the name it returns to when it gets no key; "": it is removed
+	kept bool   // it has its key
 }
 
+// discard closes the file and clears away what has got no key.
 func (t *temp) discard() {
 	_ = t.file.Close()
-	if !t.kept {
+	switch {
+	case t.kept:
+	case t.back != "":
+		_ = t.at.renameNew(t.name, t.at, t.back)
+	default:
 		_ = t.at.remove(t.name)
 	}
 }

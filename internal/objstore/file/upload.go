@@ -16,8 +16,9 @@ import (
 //	s<size>          the parts of that size: part n at (n-1)*size
 //	c<n>             somebody writes, or wrote, part n into its s file
 //	r<n>-<serial>    a part that could not go there
-//	p<n>.…           part n is stored (partName)
+//	p<n>.…           part n is stored (recordName)
 //	closed           a completion has begun: nobody writes to s files any more
+//	t<serial>        the s file that a completion makes the object of
 //
 // Parts that are cut alike so land in one file at their final place, in
 // whatever order they arrive, and completion renames that file. Only the last,
@@ -26,8 +27,8 @@ import (
 // was killed, or is stopped), all parts are copied to a new file: a stray write
 // then hits a file that nobody reads. Nothing stored is ever overwritten.
 //
-// Uploads survive the process, and with NoSync not the boot of the system, whose memory
-// may have held the bytes.
+// Uploads survive the process. With NoSync they do not survive a boot of the
+// system, whose memory may have held the bytes.
 
 // maxSlot bounds where s files end; no common file system ends earlier.
 const maxSlot = 1 << 43
@@ -88,6 +89,15 @@ func (b *Bucket) noUpload(op, key string) error {
 		return err
 	}
 	return &objstore.Error{Kind: objstore.ErrNotFound, Op: op, Key: key, Message: "there is no such upload"}
+}
+
+// uploadError translates an error in an upload, whose files vanish when another
+// has aborted or completed it.
+func (b *Bucket) uploadError(op, key string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) && !isTranslated(err) {
+		return b.noUpload(op, key)
+	}
+	return b.writeError(op, key, err)
 }
 
 // fill writes the bytes of a part to the place it finds for them.

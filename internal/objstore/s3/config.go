@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -42,6 +43,10 @@ type Config struct {
 
 	Clock func() time.Time // nil means time.Now
 	Log   *slog.Logger     // nil discards
+
+	// proxy finds the proxy for a request; nil is the environment's. Tests set it,
+	// as net/http reads the environment once in a process.
+	proxy func(*http.Request) (*url.URL, error)
 }
 
 func (c *Config) setDefaults() {
@@ -57,6 +62,9 @@ func (c *Config) setDefaults() {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
+	if c.proxy == nil {
+		c.proxy = http.ProxyFromEnvironment
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -70,7 +78,7 @@ func (c *Config) endpoint() (*url.URL, error) {
 	u, err := url.Parse(c.Endpoint)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("s3 endpoint %q is no URL", c.Endpoint)
+		return nil, errors.New("s3 endpoint is no URL")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("s3 endpoint %q: scheme must be http or https", u.Redacted())
 	case u.Host == "":
@@ -78,7 +86,7 @@ func (c *Config) endpoint() (*url.URL, error) {
 	case u.User != nil:
 		return nil, errors.New("s3 endpoint: credentials do not belong into the URL")
 	case u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("s3 endpoint %q: no query or fragment", u.Redacted())
+		return nil, fmt.Errorf("s3 endpoint at %q: a query or fragment does not belong there", u.Host)
 	}
 	return u, nil
 }

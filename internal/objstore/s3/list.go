@@ -140,6 +140,7 @@ func (c *cursor) ascending(objects []objstore.Object) ([]objstore.Object, error)
 		}
 		c.last = key
 	}
+	c.done = c.opt.Until != "" && c.last >= c.opt.Until
 	return objects[before:], nil
 }
 

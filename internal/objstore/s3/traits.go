@@ -48,6 +48,7 @@ type traits struct {
 var table = map[string]traits{
 	"aws": {
 		Capabilities: objstore.Capabilities{
+			Conditional: objstore.ConditionalFull,
 			ETag:        objstore.ETagMD5,
 			ChecksumPut: true, ChecksumComplete: true,
 			MaxKey: 1024, MaxPut: 5 * gib, MinPart: 5 * mib, MaxPart: 5 * gib, MaxParts: 10_000,
@@ -69,6 +70,7 @@ var table = map[string]traits{
 	},
 	"minio": {
 		Capabilities: objstore.Capabilities{
+			Conditional: objstore.ConditionalFull,
 			ETag:        objstore.ETagMD5,
 			ChecksumPut: true,
 			MaxKey:      1024, MaxPut: 5 * gib, MinPart: 5 * mib, MaxPart: 5 * gib, MaxParts: 10_000,

@@ -39,13 +39,13 @@ func (s *Service) connect() error {
 	return nil
 }
 
-// proxy asks the environment once instead of once a request.
+// proxy asks once instead of once a request.
 func (s *Service) proxy() (*url.URL, error) {
 	u := s.endpoint
 	if u == nil {
 		u = &url.URL{Scheme: "https", Host: awsHost(defaultRegion)}
 	}
-	return http.ProxyFromEnvironment(&http.Request{URL: u})
+	return s.cfg.proxy(&http.Request{URL: u})
 }
 
 func newTransport(cfg *Config, stall time.Duration, tlsConfig *tls.Config, proxy *url.URL) *http.Transport {

@@ -93,7 +93,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var err error
-	if a.body, err = io.ReadAll(r.Body); err != nil {
+	if a.body, err = io.ReadAll(r.Body); err == nil || s.opt.StoresTorn {
+		a.body, err = a.unframe()
+	}
+	if err != nil {
 		status = refuse(w, r, http.StatusBadRequest, "IncompleteBody", "")
 		return
 	}
@@ -115,7 +118,7 @@ func (s *Server) record(a *ask, status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen = append(s.seen, Request{
-		Op: a.op, Bucket: a.bucket, Key: a.key, Status: status, Header: a.Header.Clone(), Query: a.URL.RawQuery,
+		Op: a.op, Bucket: a.bucket, Key: a.key, Status: status, Header: a.Header.Clone(), Query: a.URL.RawQuery, Remote: a.RemoteAddr,
 	})
 }
 

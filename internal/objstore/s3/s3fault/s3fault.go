@@ -8,6 +8,8 @@
 package s3fault
 
 import (
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -52,6 +54,7 @@ type Options struct {
 	NoRange          bool // ranges are answered with the whole object
 	NoPartNumber     bool // partNumber is ignored
 	NoIfMatch        bool // If-Match of reads is ignored
+	StoresTorn       bool // what arrived of a broken body is stored
 	EncodedMeta      bool // metadata is decoded when stored and answered as RFC 2047, as on AWS
 	// SilentMissing answers 404 to everything about a bucket that is gone without a
 	// body, so that it looks like a missing key.
@@ -78,6 +81,7 @@ type Request struct {
 	Status          int // of the answer; 0 when there was none
 	Header          http.Header
 	Query           string
+	Remote          string // address of the client's end of the connection
 }
 
 // New starts a server.
@@ -103,6 +107,7 @@ func New(t testing.TB, opt Options) *Server {
 		s.buckets[name] = newBucket()
 	}
 	s.HTTP = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	s.HTTP.Config.ErrorLog = log.New(io.Discard, "", 0) // broken connections are the point
 	if opt.TLS {
 		s.HTTP.StartTLS()
 	} else {

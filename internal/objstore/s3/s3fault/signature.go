@@ -65,7 +65,7 @@ func (s *Server) authenticate(a *ask) *refusal {
 		return &refusal{status: http.StatusForbidden, code: "AccessDenied", message: "unsigned header " + why}
 	}
 	payload := a.Header.Get("X-Amz-Content-Sha256")
-	if sum := sha256.Sum256(a.body); payload != "UNSIGNED-PAYLOAD" && payload != hex.EncodeToString(sum[:]) {
+	if sum := sha256.Sum256(a.body); payload != "UNSIGNED-PAYLOAD" && !strings.HasPrefix(payload, "STREAMING-UNSIGNED-") && payload != hex.EncodeToString(sum[:]) {
 		return &refusal{status: http.StatusBadRequest, code: "XAmzContentSHA256Mismatch"}
 	}
 	sum := sha256.Sum256([]byte(canonicalRequest(a, names, payload)))
@@ -87,6 +87,9 @@ func unsignedHeader(r *http.Request, signed []string) string {
 	must := []string{"host"}
 	for name := range r.Header {
 		name = strings.ToLower(name)
+		if name == strings.ToLower(r.Header.Get("X-Amz-Trailer")) {
+			continue // came behind the body
+		}
 		if strings.HasPrefix(name, "x-amz-") || name == "content-type" || name == "content-md5" {
 			must = append(must, name)
 		}
