@@ -105,8 +105,10 @@ func newSync(cfg SyncConfig, stores *stores) (*Sync, error) {
 func (s *Sync) openFiles() (err error) {
 	if s.cfg.StateFile != "" && !s.cfg.DryRun {
 		if s.state, err = transfer.OpenStateFile(s.cfg.StateFile); err != nil {
-			return &task.Error{Kind: task.Invalid, Code: "STATE_FILE", Text: "cannot use the state file: " + err.Error(),
-				Next: "name a writable file that no other run uses with --state", Err: err}
+			return &task.Error{
+				Kind: task.Invalid, Code: "STATE_FILE", Text: "cannot use the state file: " + err.Error(),
+				Next: "name a writable file that no other run uses with --state", Err: err,
+			}
 		}
 	}
 	if s.cfg.ReportDir == "" {
@@ -114,8 +116,10 @@ func (s *Sync) openFiles() (err error) {
 	}
 	s.report, err = history.NewReport(s.cfg.ReportDir, history.ReportMeta{Source: s.cfg.Src.String(), Destination: s.cfg.Dst.String(), DryRun: s.cfg.DryRun})
 	if err != nil {
-		return &task.Error{Kind: task.Invalid, Code: "REPORT_DIR", Text: "cannot write the report: " + err.Error(),
-			Next: "name an empty or new directory with --report", Err: err}
+		return &task.Error{
+			Kind: task.Invalid, Code: "REPORT_DIR", Text: "cannot write the report: " + err.Error(),
+			Next: "name an empty or new directory with --report", Err: err,
+		}
 	}
 	return nil
 }
@@ -244,8 +248,7 @@ func (s *Sync) reportIgnored(item plan.Item) {
 
 // storeCode is the store's own code of a failure, e.g. AccessDenied.
 func storeCode(err error) string {
-	var e *objstore.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*objstore.Error](err); ok {
 		return e.Code
 	}
 	return ""

@@ -45,8 +45,7 @@ func Errorf(kind Kind, format string, args ...any) error {
 
 // KindOf reports the kind of err; errors of strangers are Internal.
 func KindOf(err error) Kind {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	return Internal

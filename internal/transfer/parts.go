@@ -120,7 +120,7 @@ func (u *upload) run(ctx context.Context, first *objstore.Content, opt objstore.
 	}
 	w, err := u.cfg.Dst.CompleteMultipart(ctx, u.a.key, u.id, u.parts, done)
 	if err != nil {
-		return w, u.completionError(ctx, err)
+		return w, completionError(err)
 	}
 	if sum.Set {
 		err = u.verify(&u.info, sum.Sum, &w)
@@ -131,7 +131,7 @@ func (u *upload) run(ctx context.Context, first *objstore.Content, opt objstore.
 // completionError makes a vanished upload a conflict: either an earlier
 // completion was done and its reply lost, or somebody aborted it. Looking at the
 // destination again tells which.
-func (u *upload) completionError(ctx context.Context, err error) error {
+func completionError(err error) error {
 	if errors.Is(err, objstore.ErrNotFound) {
 		return atDestination(fmt.Errorf("%w: upload is gone: %w", objstore.ErrPrecondition, err))
 	}

@@ -82,8 +82,7 @@ func atSource(err error) error      { return &SideError{Source, err} }
 func atDestination(err error) error { return &SideError{Destination, err} }
 
 func sideOf(err error) Side {
-	var s *SideError
-	if errors.As(err, &s) {
+	if s, ok := errors.AsType[*SideError](err); ok {
 		return s.Side
 	}
 	return Destination

@@ -52,9 +52,10 @@ func object(ctx context.Context, b objstore.Bucket, key string) (objstore.Object
 	return info.Object, err == nil
 }
 
-// item asks for key to be copied, with what both listings say now.
-func item(t *testing.T, src, dst objstore.Bucket, key string) plan.Item {
+// item asks for k to be copied, with what both listings say now.
+func item(t *testing.T, src, dst objstore.Bucket) plan.Item {
 	t.Helper()
+	const key = "k"
 	it := plan.Item{Key: key, Decision: plan.Decision{Verb: plan.Copy}}
 	var ok bool
 	it.Src, ok = object(t.Context(), src, key)
@@ -86,7 +87,7 @@ func TestCopyOfEverySizeCarriesEverything(t *testing.T) {
 		src, dst := mem.New("src"), mem.New("dst")
 		data := content(size, uint64(size))
 		put(t, src, "k", data, attrs)
-		res := transfer.New(transfer.Config{Src: src, Dst: dst}).Do(t.Context(), item(t, src, dst, "k"))
+		res := transfer.New(transfer.Config{Src: src, Dst: dst}).Do(t.Context(), item(t, src, dst))
 		wantSynced(t, res, int64(size))
 		if len(res.Dropped) != 0 {
 			t.Errorf("size %d: dropped %v", size, res.Dropped)
@@ -134,7 +135,7 @@ func TestSourceLayoutIsReused(t *testing.T) {
 		if _, err := src.CompleteMultipart(t.Context(), "k", id, parts, objstore.CompleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		wantSynced(t, transfer.New(transfer.Config{Src: src, Dst: dst}).Do(t.Context(), item(t, src, dst, "k")), int64(len(data)))
+		wantSynced(t, transfer.New(transfer.Config{Src: src, Dst: dst}).Do(t.Context(), item(t, src, dst)), int64(len(data)))
 		a, _ := object(t.Context(), src, "k")
 		b, _ := object(t.Context(), dst, "k")
 		if a.ETag != b.ETag || !strings.HasSuffix(a.ETag, "-3") {
@@ -156,7 +157,7 @@ func TestCopyInsideOneService(t *testing.T) {
 		put(t, src, "p/k", data, objstore.PutOptions{Meta: map[string]string{"a": "b"}})
 		s, d := objstore.Sub(src, "p/"), objstore.Sub(dst, "q/")
 		moved := transfer.New(transfer.Config{Src: s, Dst: d})
-		wantSynced(t, moved.Do(t.Context(), item(t, s, d, "k")), int64(len(data)))
+		wantSynced(t, moved.Do(t.Context(), item(t, s, d)), int64(len(data)))
 		if !bytes.Equal(get(t, dst, "q/k"), data) {
 			t.Error("bytes differ")
 		}
@@ -170,7 +171,7 @@ func TestSourceGoneAndSourceChanged(t *testing.T) {
 	t.Parallel()
 	src, dst := mem.New("src"), mem.New("dst")
 	put(t, src, "k", content(100, 1), objstore.PutOptions{})
-	it := item(t, src, dst, "k")
+	it := item(t, src, dst)
 	copier := transfer.New(transfer.Config{Src: src, Dst: dst})
 
 	put(t, src, "k", content(200, 2), objstore.PutOptions{}) // changes after the listing
@@ -196,7 +197,7 @@ func TestDestinationConflict(t *testing.T) {
 	t.Parallel()
 	src, dst := mem.New("src"), mem.New("dst")
 	put(t, src, "k", content(100, 1), objstore.PutOptions{})
-	it := item(t, src, dst, "k")
+	it := item(t, src, dst)
 	put(t, dst, "k", content(50, 3), objstore.PutOptions{})
 	wantSynced(t, transfer.New(transfer.Config{Src: src, Dst: dst}).Do(t.Context(), it), 100)
 	if !bytes.Equal(get(t, dst, "k"), content(100, 1)) {
@@ -211,13 +212,13 @@ func TestCompareReadsBothSides(t *testing.T) {
 	put(t, src, "k", content(1<<20, 1), objstore.PutOptions{})
 	put(t, dst, "k", content(1<<20, 1), objstore.PutOptions{})
 	copier := transfer.New(transfer.Config{Src: src, Dst: dst})
-	it := item(t, src, dst, "k")
+	it := item(t, src, dst)
 	it.Verb = plan.Compare
 	if res := copier.Do(t.Context(), it); res.Outcome != task.Ignored || res.Reason != task.UpToDate {
 		t.Errorf("equal contents: %+v", res)
 	}
 	put(t, dst, "k", content(1<<20, 2), objstore.PutOptions{})
-	it = item(t, src, dst, "k")
+	it = item(t, src, dst)
 	it.Verb = plan.Compare
 	wantSynced(t, copier.Do(t.Context(), it), 1<<20)
 }

@@ -43,8 +43,7 @@ var verdicts = [...]verdict{
 // same key again later may succeed.
 func Classify(err error) (reason task.Reason, again bool) {
 	at := transfer.Destination
-	var side *transfer.SideError
-	if errors.As(err, &side) {
+	if side, ok := errors.AsType[*transfer.SideError](err); ok {
 		at = side.Side
 	}
 	again = objstore.Transient(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)

@@ -2,6 +2,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log"
@@ -31,7 +32,7 @@ func buildAndRun(m *testing.M) int {
 		log.Fatal(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // nothing depends on it
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "lockstep"), "../../cmd/lockstep")
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", filepath.Join(dir, "lockstep"), "../../cmd/lockstep")
 	if out, err := build.CombinedOutput(); err != nil {
 		log.Printf("build lockstep: %v\n%s", err, out)
 		return 1

@@ -52,7 +52,8 @@ func killOnce(t *testing.T, from, to side, after time.Duration, flags ...string)
 		return false
 	case <-time.After(after):
 		_ = cmd.Process.Kill() // SIGKILL
-		return (<-done) != nil
+		err := <-done
+		return err != nil
 	}
 }
 

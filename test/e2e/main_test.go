@@ -27,9 +27,9 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	binary = filepath.Join(dir, "lockstep")
-	build := exec.Command("go", "build", "-o", binary, "../../cmd/lockstep")
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", binary, "../../cmd/lockstep")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		return 1

@@ -97,7 +97,7 @@ func TestMemoryOfMillionKeysInterop(t *testing.T) {
 // files on a disk takes minutes.
 func roomyDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "lockstep-e2e-")
+	dir, err := os.MkdirTemp("/dev/shm", "lockstep-e2e-") //nolint:usetesting // t.TempDir is on the disk
 	if err != nil {
 		return t.TempDir()
 	}

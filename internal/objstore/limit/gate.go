@@ -14,8 +14,10 @@ import (
 // while latency stays low, takes a tenth off when latency has risen, and halves
 // when the store says so. A round is as many completions as the limit. (TCP's slow
 // start and additive increase; the band between low and risen is that of TCP Vegas.)
+// Latency alone never takes it below where it began: a busy machine of our own
+// explains that much, and fewer requests at a time cost more CPU each.
 type gate struct {
-	min, max float64
+	min, start, max float64
 
 	mu       sync.Mutex
 	limit    float64
@@ -35,7 +37,7 @@ type gate struct {
 }
 
 func newGate(start, lowest, most int) *gate {
-	return &gate{min: float64(lowest), max: float64(most), limit: float64(start), starting: start < most}
+	return &gate{min: float64(lowest), max: float64(most), limit: float64(start), start: float64(start), starting: start < most}
 }
 
 // acquire waits for a slot, first come first served.
@@ -108,7 +110,7 @@ func (g *gate) learn(now time.Time, latency float64, err error, full bool) {
 	roundOver := g.round >= int(g.limit)
 	if err != nil && objstore.Transient(err) {
 		if throttled(err) && roundOver {
-			g.shrink(0.5)
+			g.shrink(0.5, g.min)
 		}
 		return
 	}
@@ -119,7 +121,7 @@ func (g *gate) learn(now time.Time, latency float64, err error, full bool) {
 	case g.short > risenFactor*g.base+noise:
 		g.starting = false
 		if roundOver {
-			g.shrink(0.9)
+			g.shrink(0.9, math.Min(g.start, g.limit))
 		}
 	case !full || err != nil:
 	case g.starting:
@@ -160,8 +162,8 @@ func (g *gate) double(now time.Time) {
 	g.best, g.begun, g.before, g.round = rate, now, g.limit, 0
 }
 
-func (g *gate) shrink(factor float64) {
-	g.limit = math.Max(g.min, g.limit*factor)
+func (g *gate) shrink(factor, least float64) {
+	g.limit = math.Max(least, g.limit*factor)
 	g.starting, g.round = false, 0
 }
 

@@ -19,7 +19,7 @@ type Config struct {
 	// Fixed, when set, is the number of requests in flight, reads and writes
 	// counted apart; otherwise it adapts between Min and Max, beginning at Start.
 	Fixed           int
-	Start, Min, Max int // 0 means 32, 8, 128
+	Start, Min, Max int // 0 means 48, 4, 128
 
 	RequestsPerSec float64       // 0: no limit
 	Bytes          *rate.Limiter // bytes per second of object bodies read; nil: no limit; may be shared
@@ -36,7 +36,7 @@ type Endpoint struct {
 
 // New returns an endpoint's bounds.
 func New(cfg Config) *Endpoint {
-	start, lowest, most := or(cfg.Start, 32), or(cfg.Min, 8), or(cfg.Max, 128)
+	start, lowest, most := or(cfg.Start, 48), or(cfg.Min, 4), or(cfg.Max, 128)
 	if cfg.Fixed > 0 {
 		start, lowest, most = cfg.Fixed, cfg.Fixed, cfg.Fixed
 	}

@@ -74,8 +74,8 @@ func TestConcurrencyReachesFullSpeedWithinASecondAndYields(t *testing.T) {
 		}
 		s.refuse.Store(true)
 		time.Sleep(3 * time.Second)
-		if n, _ := e.Concurrency(); n != 8 {
-			t.Errorf("after three seconds of 503: limit %d, want 8", n)
+		if n, _ := e.Concurrency(); n != 4 {
+			t.Errorf("after three seconds of 503: limit %d, want 4", n)
 		}
 		s.refuse.Store(false)
 		time.Sleep(30 * time.Second)

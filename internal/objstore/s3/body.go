@@ -41,6 +41,10 @@ func (p *parcel) open() io.ReadCloser {
 	return p.closer
 }
 
+// keep makes the parcel one that is never used again, as nobody knows when
+// net/http has let go of it.
+func (p *parcel) keep() { p.opened.Add(1) }
+
 // fill takes size bytes from r.
 func (p *parcel) fill(r io.Reader, size int64) error {
 	p.data = p.buf[:size]

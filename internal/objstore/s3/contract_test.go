@@ -49,6 +49,9 @@ func TestContract(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if testing.Short() && name != "aws" {
+				t.Skip("one kind is enough for a short run")
+			}
 			kind.opt.Buckets = []string{}
 			srv := s3fault.New(t, kind.opt)
 			cfg := config(srv, "missing")

@@ -24,7 +24,13 @@ func (b *Bucket) Copy(ctx context.Context, key string, src objstore.CopySource, 
 	}
 	var dropped []string
 	tagLater := false
-	if opt.Header != (objstore.Header{}) || len(opt.Meta) > 0 || len(opt.Tags) > 0 {
+	named := opt.Header != (objstore.Header{}) || len(opt.Meta) > 0 || len(opt.Tags) > 0
+	if !named && t.copyNoExpires {
+		if err := b.carryExpires(ctx, r, t, &src); err != nil {
+			return objstore.Written{}, err
+		}
+	}
+	if named {
 		r.set("x-amz-metadata-directive", "REPLACE")
 		dropped = r.describe(t, &opt)
 		if tagLater = r.tag(t, opt.Tags); t.Tags && t.tagsOnPut {
@@ -53,6 +59,28 @@ func (b *Bucket) Copy(ctx context.Context, key string, src objstore.CopySource, 
 	}
 	w.Dropped, err = b.afterWrite(ctx, r, tagLater, opt.Tags, dropped)
 	return w, err
+}
+
+// carryExpires names all of the source's attributes to a store that would forget
+// its Expires otherwise. Tags go along by themselves.
+func (b *Bucket) carryExpires(ctx context.Context, r *request, t *traits, src *objstore.CopySource) error {
+	from := b
+	if src.Bucket != b.name {
+		at := b.place.Load()
+		from = &Bucket{svc: b.svc, name: src.Bucket}
+		from.traits.Store(t)
+		from.place.Store(newPlace(at.endpoint, src.Bucket, at.region, at.virtual))
+	}
+	info, err := from.Stat(ctx, src.Key)
+	if err != nil || info.Header.Expires == "" {
+		return err
+	}
+	r.set("x-amz-metadata-directive", "REPLACE")
+	r.describe(t, &objstore.PutOptions{Header: info.Header, Meta: info.Meta})
+	if src.IfMatch == "" {
+		r.set("x-amz-copy-source-if-match", quote(info.ETag))
+	}
+	return nil
 }
 
 // CopyPart implements objstore.Bucket.

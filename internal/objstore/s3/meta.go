@@ -31,11 +31,12 @@ func (r *request) describe(t *traits, opt *objstore.PutOptions) (dropped []strin
 		}
 	}
 	for name, value := range opt.Meta {
-		if !t.Meta || !isToken(name) {
+		lower := strings.ToLower(name)
+		if _, twice := opt.Meta[lower]; !t.Meta || !isToken(lower) || lower != name && twice {
 			dropped = append(dropped, "meta:"+name)
 			continue
 		}
-		r.set(metaPrefix+name, encodeMeta(value, t.rfc2047))
+		r.set(metaPrefix+lower, encodeMeta(value, t.rfc2047))
 	}
 	if opt.Class != "" {
 		r.setFor(storageClass, "x-amz-storage-class", opt.Class)
@@ -74,12 +75,11 @@ func fitsHeader(v string) bool {
 	return v == "" || v[0] != ' ' && v[len(v)-1] != ' '
 }
 
-// isToken reports whether name can be part of a header's name (RFC 9110, 5.6.2)
-// and comes back as it is.
+// isToken reports whether name can be part of a header's name (RFC 9110, 5.6.2).
 func isToken(name string) bool {
 	for i := range len(name) {
 		c := name[i]
-		if c <= ' ' || c >= 0x7f || c >= 'A' && c <= 'Z' || strings.IndexByte("\"(),/:;<=>?@[\\]{}", c) >= 0 {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"(),/:;<=>?@[\\]{}", c) >= 0 {
 			return false
 		}
 	}
@@ -97,7 +97,7 @@ func encodeMeta(v string, rfc2047 bool) string {
 		if c >= utf8.RuneSelf {
 			ascii = false
 			if unicode.IsSpace(c) {
-				return mime.BEncoding.Encode("utf-8", v)
+				return encodeWord(v)
 			}
 		}
 	}

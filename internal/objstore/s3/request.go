@@ -207,13 +207,17 @@ func (s *Service) roundTrip(ctx context.Context, r *request, p *place, target st
 	}
 	req := s.template.WithContext(ctx)
 	req.Method, req.URL, req.Host = r.method, &c.url, p.host
-	req.Header = c.header(fields, auth, r)
+	size := 0
+	req.Header, size = c.header(fields, auth, r)
 
 	var inUse *sync.WaitGroup
 	switch {
 	case r.parcel != nil:
 		req.ContentLength, req.GetBody = r.size, r.parcel.getBody
 		req.Body = r.parcel.open()
+		if size+len(target) > writeBuffer-wholeBody-kib {
+			r.parcel.keep() // head and body may not leave in one write
+		}
 	case r.data != nil:
 		inUse = new(sync.WaitGroup)
 		whole := &upload{inUse: inUse, data: r.data}
@@ -243,14 +247,16 @@ func (s *Service) roundTrip(ctx context.Context, r *request, p *place, target st
 	return resp, err
 }
 
-// header makes the header map. Its values share the call's memory.
-func (c *call) header(fields []field, auth string, r *request) http.Header {
-	h := make(http.Header, len(fields)+3)
+// header makes the header map and returns about how many bytes it comes to. Its
+// values share the call's memory.
+func (c *call) header(fields []field, auth string, r *request) (h http.Header, size int) {
+	h = make(http.Header, len(fields)+3)
 	values := c.values[:0:len(c.values)]
 	if len(fields)+1 > len(c.values) {
 		values = make([]string, 0, len(fields)+1)
 	}
 	put := func(name, value string) {
+		size += len(name) + len(value) + len(": \r\n")
 		values = append(values, value)
 		h[name] = values[len(values)-1 : len(values) : len(values)]
 	}
@@ -268,7 +274,7 @@ func (c *call) header(fields []field, auth string, r *request) http.Header {
 		// another connection when a kept one died before a byte was answered.
 		h["Idempotency-Key"] = nil
 	}
-	return h
+	return h, size
 }
 
 // send sends the request until the store has answered it, repeating it only when

@@ -34,6 +34,7 @@ type traits struct {
 	pathKeys             bool   // keys are kept as paths of files (key.go)
 	onlyUTF8             bool   // other keys cannot even be asked for
 	expiresDate          bool   // Expires is kept only when it is a date
+	copyNoExpires        bool   // a copy that keeps the source's attributes loses Expires
 	reserved             string // prefix of keys the store keeps for itself
 	storesTorn           bool   // what arrived of a broken upload is stored (framed.go)
 	hosts                []string
@@ -77,7 +78,8 @@ var table = map[string]traits{
 			MaxCopy: 5 * gib, MaxMeta: 1800, DeleteMany: 1000, // its 2 KiB count the names' prefixes
 			Tags: true, Meta: true, PartLayout: true,
 		},
-		urlEncoding: true, checksumPart: true, tagsOnPut: true, pathKeys: true, onlyUTF8: true, expiresDate: true,
+		urlEncoding: true, checksumPart: true, tagsOnPut: true, pathKeys: true, onlyUTF8: true,
+		expiresDate: true, copyNoExpires: true,
 		servers: []string{"MinIO"},
 	},
 	"ceph": {

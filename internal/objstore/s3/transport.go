@@ -84,12 +84,12 @@ func newTransport(cfg *Config, stall time.Duration, tlsConfig *tls.Config, proxy
 		}
 		config := tlsConfig.Clone()
 		if config.ServerName, _, err = net.SplitHostPort(addr); err != nil {
-			plain.Close()
+			_ = plain.Close()
 			return nil, err
 		}
 		secure := tls.Client(plain, config)
 		if err := secure.HandshakeContext(ctx); err != nil {
-			plain.Close()
+			_ = plain.Close()
 			return nil, err
 		}
 		return newConn(secure, stall), nil
