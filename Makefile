@@ -49,8 +49,8 @@ check: setup vet lint ## before a commit: lint, short tests under the race detec
 
 .PHONY: test
 test: setup versitygw vet lint ## all tests, with a real S3 server
-	LOCKSTEP_REQUIRE=versitygw $(GO) test -race -short $(TESTFLAGS) $(RACE)
-	LOCKSTEP_REQUIRE=versitygw $(GO) test $(TESTFLAGS) ./...
+	LOCKSTEP_REQUIRE=versitygw $(GO) test -race -short -timeout 20m $(TESTFLAGS) $(RACE)
+	LOCKSTEP_REQUIRE=versitygw $(GO) test -timeout 20m $(TESTFLAGS) ./...
 
 # Packages with tests on MinIO; the tests have MinIO or Interop in their names, or fail.
 INTEROP = $(shell grep -rl --include='*_test.go' 's3server\.MinIO' . | xargs -n1 dirname | sort -u)
@@ -59,7 +59,7 @@ INTEROP = $(shell grep -rl --include='*_test.go' 's3server\.MinIO' . | xargs -n1
 interop: setup versitygw minio ## slow ones: MinIO, every fuzz target for a moment, lint rules against seeds
 	scripts/fuzz.sh $(FUZZTIME)
 	cd tools && $(GO) test $(TESTFLAGS) ./...
-	LOCKSTEP_REQUIRE=versitygw,minio $(GO) test $(TESTFLAGS) -run 'MinIO|Interop' $(INTEROP)
+	LOCKSTEP_REQUIRE=versitygw,minio $(GO) test -timeout 40m $(TESTFLAGS) -run 'MinIO|Interop' $(INTEROP)
 
 .PHONY: bench
 bench: ## speed, memory and requests on this machine (BENCHFLAGS=-help)

@@ -36,6 +36,9 @@ type Manifest struct {
 	Synced  []List `json:"success_object_lists"`
 	Failed  []List `json:"failed_object_lists"`
 	Ignored []List `json:"skip_object_lists"`
+	// Received and Retried are lists that only a task's jobs have.
+	Received []List `json:"object_lists,omitempty"`
+	Retried  []List `json:"retried_object_lists,omitempty"`
 }
 
 // Counts are a job's totals.
@@ -79,7 +82,7 @@ func (m Manifest) check() []error {
 		unlisted += n
 	}
 	differ("synced", lines(m.Synced), c.Synced)
-	differ("failed", lines(m.Failed), c.Failed)
+	differ("failed", lines(m.Failed)-lines(m.Retried), c.Failed)
 	differ("ignored", lines(m.Ignored)+unlisted, c.Ignored)
 	return errs
 }

@@ -45,16 +45,9 @@ func killOnce(t *testing.T, from, to side, after time.Duration, flags ...string)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	select {
-	case <-done:
-		return false
-	case <-time.After(after):
-		_ = cmd.Process.Kill() // SIGKILL
-		err := <-done
-		return err != nil
-	}
+	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() }) // SIGKILL
+	defer timer.Stop()
+	return cmd.Wait() != nil
 }
 
 func TestKillSmallObjectsIntoDirectory(t *testing.T) {

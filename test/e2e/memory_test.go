@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -88,7 +89,16 @@ func TestMemoryOfFlatBucket(t *testing.T) {
 	wantFlat(t, few, flatBucket(t, 300_000))
 }
 
+// interopOnly leaves out what is slow from all runs but `make interop`.
+func interopOnly(t *testing.T) {
+	t.Helper()
+	if !strings.Contains(os.Getenv("LOCKSTEP_REQUIRE"), "minio") {
+		t.Skip("slow: part of `make interop`")
+	}
+}
+
 func TestMemoryOfMillionKeysInterop(t *testing.T) {
+	interopOnly(t)
 	few := flatBucket(t, 100_000)
 	wantFlat(t, few, flatBucket(t, 1_000_000))
 }
@@ -126,6 +136,7 @@ func flatDir(t *testing.T, n int) int64 {
 }
 
 func TestMillionFilesInterop(t *testing.T) {
+	interopOnly(t)
 	few := flatDir(t, 100_000)
 	many := flatDir(t, 1_000_000)
 	wantFlat(t, few, many)

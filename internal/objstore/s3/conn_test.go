@@ -2,8 +2,10 @@ package s3
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -17,7 +19,7 @@ func pipe(t *testing.T) (*conn, func() []byte) {
 	var reader sync.WaitGroup
 	reader.Go(func() { got, _ = io.ReadAll(far) })
 	return newConn(near, time.Minute), func() []byte {
-		near.Close()
+		_ = near.Close()
 		reader.Wait()
 		return got
 	}
@@ -30,7 +32,7 @@ func TestConnReadFrom(t *testing.T) {
 	whole := (&upload{inUse: &use, data: data}).again()
 	for name, body := range map[string]io.Reader{
 		"stream":           bytes.NewReader(data),
-		"limited":          io.LimitReader(bytes.NewReader(append(data[:len(data):len(data)], "more"...)), int64(len(data))),
+		"limited":          io.LimitReader(bytes.NewReader(append(slices.Clip(data), "more"...)), int64(len(data))),
 		"upload in memory": io.LimitReader(whole, int64(len(data))),
 	} {
 		c, end := pipe(t)
@@ -39,11 +41,11 @@ func TestConnReadFrom(t *testing.T) {
 			t.Errorf("%s: %d of %d bytes arrive, %d reported, %v", name, len(got), len(data), n, err)
 		}
 	}
-	if n, err := whole.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+	if n, err := whole.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("an upload sent whole still has %d bytes, %v", n, err)
 	}
 	broken, end := pipe(t)
-	if _, err := broken.ReadFrom(io.MultiReader(bytes.NewReader(data), failing{})); err != errBroken {
+	if _, err := broken.ReadFrom(io.MultiReader(bytes.NewReader(data), failing{})); !errors.Is(err, errBroken) {
 		t.Errorf("a broken stream = %v", err)
 	}
 	end()

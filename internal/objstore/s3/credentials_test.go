@@ -76,7 +76,7 @@ func TestKeysAreRenewed(t *testing.T) {
 			return
 		}
 		n := asked.Add(1)
-		fmt.Fprintf(w, `{"AccessKeyId":"id%d","SecretAccessKey":"secret","Token":"token","Expiration":%q}`, n, now.Add(time.Hour).UTC().Format(time.RFC3339))
+		_, _ = fmt.Fprintf(w, `{"AccessKeyId":"id%d","SecretAccessKey":"secret","Token":"token","Expiration":%q}`, n, now.Add(time.Hour).UTC().Format(time.RFC3339))
 	}))
 	t.Cleanup(role.Close)
 	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", role.URL)
@@ -86,8 +86,12 @@ func TestKeysAreRenewed(t *testing.T) {
 		down bool
 		want string
 	}{
-		{0, false, "id1"}, {30 * time.Minute, false, "id1"}, {49 * time.Minute, false, "id2"}, {60 * time.Minute, false, "id2"},
-		{98 * time.Minute, true, "id2"}, {99 * time.Minute, false, "id3"},
+		{0, false, "id1"},
+		{30 * time.Minute, false, "id1"},
+		{49 * time.Minute, false, "id2"},
+		{60 * time.Minute, false, "id2"},
+		{98 * time.Minute, true, "id2"},
+		{99 * time.Minute, false, "id3"},
 	} {
 		now = begin.Add(step.at)
 		down.Store(step.down)

@@ -15,7 +15,7 @@ func pagesOf(text string, marker bool) []listing {
 	parts := strings.Split(text, "|")
 	for i, part := range parts {
 		l := listing{truncated: i < len(parts)-1, token: strings.Repeat("t", i+1)}
-		for _, key := range strings.Fields(part) {
+		for key := range strings.FieldsSeq(part) {
 			l.objects = append(l.objects, objstore.Object{Key: key})
 			if marker {
 				l.marker = key

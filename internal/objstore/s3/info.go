@@ -112,11 +112,11 @@ func fullChecksum(h http.Header) objstore.Checksum {
 }
 
 func decodeCRC64(v string) (c objstore.Checksum) {
-	var p [8]byte
+	var p [9]byte // 12 characters without padding come to one more than a sum
 	if len(v) != 12 {
 		return c
 	}
-	if n, err := base64.StdEncoding.Decode(p[:], []byte(v)[:12]); err != nil || n != 8 {
+	if n, err := base64.StdEncoding.Strict().Decode(p[:], []byte(v)); err != nil || n != 8 {
 		return c
 	}
 	return objstore.Checksum{Sum: binary.BigEndian.Uint64(p[:]), Set: true}

@@ -189,18 +189,19 @@ func (b *Bucket) keep(r *request) {
 	if r.lasting == 0 {
 		return
 	}
+	for _, f := range features {
+		if r.lasting&f.feature != 0 {
+			b.unlearn(r.op, f.name, func(t *traits) { t.forget(f.feature, r.op) })
+		}
+	}
+}
+
+// unlearn replaces the bucket's traits, and says so once.
+func (b *Bucket) unlearn(op, what string, change func(*traits)) {
 	for {
 		old := b.traits.Load()
 		t := *old
-		if r.lasting&checksums != 0 {
-			t.ChecksumPut, t.ChecksumComplete, t.checksumPart = false, false, false
-		}
-		if r.lasting&conditions != 0 {
-			t.forgetConditions(r)
-		}
-		if r.lasting&tagging != 0 {
-			t.tagsOnPut = false
-		}
+		change(&t)
 		if t.same(old) {
 			return
 		}
@@ -208,26 +209,26 @@ func (b *Bucket) keep(r *request) {
 			break
 		}
 	}
-	for _, f := range features {
-		if r.lasting&f.feature != 0 {
-			b.svc.log.Warn("store does not have it; going on without", "feature", f.name, "bucket", b.name, "request", r.op)
-		}
-	}
+	b.svc.log.Warn("store does not have it; going on without", "feature", what, "bucket", b.name, "request", op)
 }
 
 // same reports whether nothing that can be unlearned differs.
 func (t *traits) same(o *traits) bool {
 	return t.Capabilities == o.Capabilities && t.checksumPart == o.checksumPart && t.tagsOnPut == o.tagsOnPut &&
-		t.condCopy == o.condCopy && t.condDelete == o.condDelete
+		t.condCopy == o.condCopy && t.condDelete == o.condDelete && t.listV1 == o.listV1
 }
 
-// forgetConditions turns conditions off for the kind of request that was refused:
-// stores that judge them in Put may not in the others.
-func (t *traits) forgetConditions(r *request) {
-	switch r.op {
-	case "copy":
+// forget turns a feature off. Conditions are forgotten for the kind of request
+// that was refused: stores that judge them in Put may not in the others.
+func (t *traits) forget(f feature, op string) {
+	switch {
+	case f == checksums:
+		t.ChecksumPut, t.ChecksumComplete, t.checksumPart = false, false, false
+	case f == tagging:
+		t.tagsOnPut = false
+	case op == "copy":
 		t.condCopy = false
-	case "delete":
+	case op == "delete":
 		t.condDelete = false
 	default:
 		t.Conditional, t.condCopy = objstore.ConditionalNone, false

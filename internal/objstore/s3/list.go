@@ -33,6 +33,9 @@ type cursor struct {
 	last  string // the greatest key so far; After at first
 	token string // of V2
 	done  bool
+	// switched: the page was asked for in the way of V2 and answered in that of V1,
+	// so it may not begin at the cursor.
+	switched bool
 }
 
 // nextPage reads one page and moves the cursor behind it.
@@ -58,7 +61,13 @@ func (b *Bucket) nextPage(ctx context.Context, c *cursor) (objstore.Page, error)
 			Kind: objstore.ErrUnavailable, Op: "list", Status: resp.StatusCode, Message: "page cannot be read", Err: err,
 		}
 	}
-	objects, err := c.take(&l, t.listV1)
+	v1 := t.listV1
+	if !v1 && l.truncated && l.token == "" {
+		// The store knows V1 alone and took the question for that.
+		b.unlearn(r.op, "ListObjectsV2", func(t *traits) { t.listV1 = true })
+		v1, c.switched = true, true
+	}
+	objects, err := c.take(&l, v1)
 	if err != nil {
 		return objstore.Page{}, err
 	}
@@ -160,7 +169,8 @@ func (c *cursor) advance(l *listing, v1 bool, begin string) error {
 		if l.marker > c.last {
 			c.last = l.marker
 		}
-		if c.last > begin {
+		if c.last > begin || c.switched && c.last != "" {
+			c.switched = false
 			return nil
 		}
 	}

@@ -23,6 +23,8 @@ func TestListings(t *testing.T) {
 		"V2":              {s3fault.Options{}, "generic"},
 		"V1":              {obs, "obs"},
 		"V1 with markers": {s3fault.Options{V1Only: true}, "obs"},
+		"V1 unknown":      {s3fault.Options{V1Only: true}, "generic"},
+		"OBS unknown":     {obs, "generic"},
 		"no encoding":     {s3fault.Options{NoEncoding: true}, "generic"},
 		"no start-after":  {s3fault.Options{NoStartAfter: true}, "generic"},
 		"decorated":       {s3fault.Options{Decorated: true}, "generic"},
@@ -30,7 +32,9 @@ func TestListings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c.opt.PageSize = 7
-			srv, b := server(t, c.opt, c.provider)
+			srv := s3fault.New(t, c.opt)
+			cfg := config(srv, "bucket")
+			cfg.Provider = c.provider
 			var all []string
 			for i := range 40 {
 				all = append(all, fmt.Sprintf("p%d/<a&b>+%%20 \"%d'", i%4, i))
@@ -43,8 +47,16 @@ func TestListings(t *testing.T) {
 				srv.Put("bucket", key, []byte(key))
 			}
 			for _, opt := range []objstore.ListOptions{
-				{}, {Prefix: "p1/"}, {After: all[3]}, {After: "p1/\x02", Until: all[30]}, {Prefix: "p2/", After: all[25], PageSize: 2}, {After: "zzz"}, {Until: "a"},
-				{Until: all[6]}, {Prefix: "p1/", After: "p0"}, {After: all[6]},
+				{},
+				{Prefix: "p1/"},
+				{After: all[3]},
+				{After: "p1/\x02", Until: all[30]},
+				{Prefix: "p2/", After: all[25], PageSize: 2},
+				{After: "zzz"},
+				{Until: "a"},
+				{Until: all[6]},
+				{Prefix: "p1/", After: "p0"},
+				{After: all[6]},
 			} {
 				var want []string
 				for _, key := range all {
@@ -52,7 +64,7 @@ func TestListings(t *testing.T) {
 						want = append(want, key)
 					}
 				}
-				got, err := keysOf(t.Context(), b, opt)
+				got, err := keysOf(t.Context(), open(t, cfg), opt) // which has learned nothing yet
 				if diff := cmp.Diff(want, got); diff != "" || err != nil {
 					t.Errorf("List(%+v), %v (-want +got):\n%s", opt, err, diff)
 				}

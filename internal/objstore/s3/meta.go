@@ -17,8 +17,12 @@ const metaPrefix = "x-amz-meta-"
 func (r *request) describe(t *traits, opt *objstore.PutOptions) (dropped []string) {
 	h := &opt.Header
 	for _, f := range [...]field{
-		{"content-type", h.ContentType}, {"Cache-Control", h.CacheControl}, {"Content-Disposition", h.ContentDisposition},
-		{"Content-Encoding", h.ContentEncoding}, {"Content-Language", h.ContentLanguage}, {"Expires", h.Expires},
+		{"content-type", h.ContentType},
+		{"Cache-Control", h.CacheControl},
+		{"Content-Disposition", h.ContentDisposition},
+		{"Content-Encoding", h.ContentEncoding},
+		{"Content-Language", h.ContentLanguage},
+		{"Expires", h.Expires},
 	} {
 		switch {
 		case f.value == "":

@@ -26,7 +26,7 @@ func (b *Bucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
 	if err != nil {
 		return objstore.Info{}, err
 	}
-	drain(resp.Body)
+	defer resp.Body.Close()
 	in := info(key, resp.Header)
 	in.Size = max(resp.ContentLength, 0)
 	return in, nil
@@ -120,10 +120,11 @@ func (b *Bucket) judge(o *opened, resp *http.Response, opt *objstore.OpenOptions
 			return wrong(objstore.ErrUnavailable, "answer has another range than asked for")
 		}
 		o.Size, o.Length = size, end-start+1
+		o.CRC64 = objstore.Checksum{} // it may be the range's or the part's
 	case length < 0:
 		return wrong(objstore.ErrUnavailable, "answer without a length")
 	case opt.Part > 0 && first(resp.Header, "X-Amz-Mp-Parts-Count") == "":
-		b.forgetParts()
+		b.unlearn("open", "reading parts", func(t *traits) { t.PartLayout = false })
 		return wrong(objstore.ErrUnsupported, "store does not know parts")
 	default:
 		o.Size, o.Length = length, length
@@ -149,16 +150,6 @@ func (o *opened) cut(opt *objstore.OpenOptions, wrong func(error, string) error)
 	o.body.left = opt.Offset
 	_, err := io.Copy(io.Discard, &o.body)
 	return err
-}
-
-// forgetParts stops asking for parts.
-func (b *Bucket) forgetParts() {
-	old := b.traits.Load()
-	t := *old
-	t.PartLayout = false
-	if b.traits.CompareAndSwap(old, &t) {
-		b.svc.log.Warn("store does not have it; going on without", "feature", "reading parts", "bucket", b.name, "request", "open")
-	}
 }
 
 // contentRange reads "bytes 0-99/1234".
@@ -204,9 +195,8 @@ func (d *body) Read(p []byte) (int, error) {
 
 // Close gives the connection back when the body was read, or nearly.
 func (d *body) Close() error {
-	if !d.done && d.left <= copyBuffer {
+	if !d.done && d.left <= drainLimit {
 		drain(d.src)
-		return nil
 	}
 	return d.src.Close()
 }

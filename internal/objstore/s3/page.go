@@ -87,6 +87,9 @@ func (p *pageReader) listing() (l listing, err error) {
 	switch string(t.trimmed(t.truncated)) {
 	case "true", "True", "TRUE", "1":
 		l.truncated = true
+	case "false", "False", "FALSE", "0":
+	default:
+		return l, errors.New("page does not say whether it is the last")
 	}
 	urlEncoded := string(t.trimmed(t.encoding)) == "url"
 	p.arena, p.cuts = p.arena[:0], p.cuts[:0]

@@ -319,6 +319,7 @@ func (b *Bucket) do(ctx context.Context, r *request) (http.Header, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer resp.Body.Close()
 	drain(resp.Body)
 	r.release()
 	return resp.Header, nil
@@ -335,22 +336,24 @@ func (r *request) release() {
 	}
 }
 
-// drain reads what is left of an answer, if that is little, so that the
-// connection can serve again, and closes it.
+// drainLimit is how much is read of an unwanted answer to keep its connection.
+const drainLimit = 64 * kib
+
+// drain reads what is left of an answer before it is closed, if that is little, so
+// that the connection can serve again.
 func drain(body io.ReadCloser) {
 	if body == http.NoBody {
 		return
 	}
 	buf := copyBuffers.Get().(*[copyBuffer]byte)
 	defer copyBuffers.Put(buf)
-	for left := len(buf); left > 0; {
+	for left := drainLimit; left > 0; {
 		n, err := body.Read(buf[:left])
 		left -= n
 		if err != nil {
-			break
+			return
 		}
 	}
-	body.Close()
 }
 
 func (r *request) bodyError(err error) error {

@@ -65,20 +65,20 @@ var pages = []string{
 	pageOf(fmt.Sprintf(contents, "&lt;&amp;&gt;&quot;&apos;&#65;&#x1F600;", 0)),
 	strings.Replace(pageOf(fmt.Sprintf(contents, "a%2Bb+c%2F%25", 3)), "<Name>", "<EncodingType>url</EncodingType><Name>", 1),
 	strings.Replace(pageOf(fmt.Sprintf(contents, "a%2Bb+c", 3)), "</ListBucketResult>", "<EncodingType> url\n</EncodingType></ListBucketResult>", 1),
-	"<s3:ListBucketResult xmlns:s3='x'>\n\t<s3:Contents a=\">'/>\">\n<s3:Size> 12 </s3:Size ><s3:Key\n>k</s3:Key><Owner><ID>1</ID><Key>no</Key></Owner><ETag>\"e-2\"</ETag><Empty/></s3:Contents></s3:ListBucketResult>",
-	"<ListBucketResult/>",
+	"<s3:ListBucketResult xmlns:s3='x'>\n\t<s3:Contents a=\">'/>\">\n<s3:Size> 12 </s3:Size ><s3:Key\n>k</s3:Key><Owner><ID>1</ID><Key>no</Key></Owner><ETag>\"e-2\"</ETag><Empty/></s3:Contents><s3:IsTruncated>\n0 </s3:IsTruncated></s3:ListBucketResult>",
+	"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>",
 	"<ListBucketResult><CommonPrefixes><Prefix>p/</Prefix></CommonPrefixes><IsTruncated>1</IsTruncated><NextMarker>m&amp;m</NextMarker></ListBucketResult>trailing",
-	"<ListBucketResult><Contents><Key>a</Key><Key/><Key>b</Key><Size>1</Size><LastModified>2026-01-02T03:04:05+01:00</LastModified></Contents></ListBucketResult>",
+	"<ListBucketResult><Contents><Key>a</Key><Key/><Key>b</Key><Size>1</Size><LastModified>2026-01-02T03:04:05+01:00</LastModified></Contents><IsTruncated>false</IsTruncated></ListBucketResult>",
 }
 
 // odd are pages for encoding/xml.
 var odd = []string{
-	"<ListBucketResult><!-- c --><Contents><Key>a</Key><Size>1</Size></Contents></ListBucketResult>",
-	"<ListBucketResult><Contents><Key><![CDATA[a<b]]></Key><Size>1</Size></Contents></ListBucketResult>",
-	"<!DOCTYPE x><ListBucketResult><Contents><Key>a</Key><Size>1</Size></Contents></ListBucketResult>",
-	"<ListBucketResult>\r\n<Contents><Key>a\r\nb</Key><Size>1</Size></Contents></ListBucketResult>",
-	"<ListBucketResult>text<Contents><Key>a<b/>c</Key><Size>1</Size></Contents></ListBucketResult>",
-	"<ListBucketResult><Contents><Ke\u00ffy>x</Ke\u00ffy><Key>a</Key><Size>1</Size></Contents></ListBucketResult>",
+	"<ListBucketResult><!-- c --><Contents><Key>a</Key><Size>1</Size></Contents><IsTruncated>false</IsTruncated></ListBucketResult>",
+	"<ListBucketResult><Contents><Key><![CDATA[a<b]]></Key><Size>1</Size></Contents><IsTruncated>false</IsTruncated></ListBucketResult>",
+	"<!DOCTYPE x><ListBucketResult><Contents><Key>a</Key><Size>1</Size></Contents><IsTruncated>false</IsTruncated></ListBucketResult>",
+	"<ListBucketResult>\r\n<Contents><Key>a\r\nb</Key><Size>1</Size></Contents><IsTruncated>false</IsTruncated></ListBucketResult>",
+	"<ListBucketResult>text<Contents><Key>a<b/>c</Key><Size>1</Size></Contents><IsTruncated>false</IsTruncated></ListBucketResult>",
+	"<ListBucketResult><Contents><Ke\u00ffy>x</Ke\u00ffy><Key>a</Key><Size>1</Size></Contents><IsTruncated>false</IsTruncated></ListBucketResult>",
 }
 
 func TestScanUnderstandsWhatStoresWrite(t *testing.T) {
@@ -120,7 +120,7 @@ func TestBadPages(t *testing.T) {
 		"", "<html><body>gateway</body></html>", whole[:len(whole)/2], whole[:len(whole)-1],
 		strings.Replace(whole, "<Size>1<", "<Size>x<", 1), strings.Replace(whole, "<Size>1</Size>", "", 1),
 		strings.Replace(whole, "<Key>a<", "<Key><", 1), strings.Replace(whole, "<Key>a<", "<Key>&nope;<", 1),
-		strings.Replace(whole, "</Contents>", "</Content>", 1), strings.Replace(whole, "<Size>1<", "<Size>-1<", 1),
+		strings.Replace(whole, "</Contents>", "</Content>", 1), "<ListBucketResult/>", strings.Replace(whole, "true", "perhaps", 1), strings.Replace(whole, "<Size>1<", "<Size>-1<", 1),
 		strings.Replace(strings.Replace(whole, "<Key>a<", "<Key>%zz<", 1), "<Name>", "<EncodingType>url</EncodingType><Name>", 1),
 	}
 	for _, page := range bad {

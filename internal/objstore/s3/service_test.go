@@ -193,24 +193,24 @@ func TestProxy(t *testing.T) {
 
 func newServer(t *testing.T, h http.Handler) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
 	go func() { _ = s.Serve(l) }()
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() { _ = s.Close() })
 	return "http://" + l.Addr().String()
 }
 
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := l.Addr().String()
-	l.Close()
+	_ = l.Close()
 	for _, endpoint := range []string{"http://" + addr, "http://store.invalid"} {
 		b := open(t, s3.Config{Endpoint: endpoint, Bucket: "bucket", AccessKey: "a", SecretKey: "s"})
 		err := b.Probe(t.Context())
@@ -272,7 +272,7 @@ func TestSecretsStayInside(t *testing.T) {
 		auth := r.Header.Get("Authorization")
 		signature.Store(auth[strings.Index(auth, "Signature=")+len("Signature="):])
 		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprintf(w, "<Error><Code>SignatureDoesNotMatch</Code><Message>you sent %s with %s, the key is %s, %s</Message><StringToSign>%s</StringToSign></Error>",
+		_, _ = fmt.Fprintf(w, "<Error><Code>SignatureDoesNotMatch</Code><Message>you sent %s with %s, the key is %s, %s</Message><StringToSign>%s</StringToSign></Error>",
 			auth, r.Header.Get("X-Amz-Security-Token"), secret, strings.Repeat("x", 1000), secret)
 	}))
 	var log bytes.Buffer

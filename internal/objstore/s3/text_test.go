@@ -88,11 +88,32 @@ func TestKeys(t *testing.T) {
 		key    string
 		ok     bool
 	}{
-		{plain, "a", true}, {plain, "", false}, {plain, "\x01", true}, {plain, "\xff", false}, {raw, "\xff", true}, {plain, "ü", true},
-		{v1, "\x01", false}, {v1, "tab\t", true}, {v1, "\ufffe", false}, {v1, strings.Repeat("k", 1024), true}, {v1, strings.Repeat("k", 1025), false},
-		{files, "a/b/c", true}, {files, "a/b/", true}, {files, "/a", false}, {files, "a//b", false}, {files, "a//", false}, {files, "/", false},
-		{files, ".", false}, {files, "..", false}, {files, "a/../b", false}, {files, "a/.", false}, {files, "...", true}, {files, ".own/x", false},
-		{files, "nul\x00", false}, {files, strings.Repeat("s", 256), false}, {files, strings.Repeat("s", 255) + "/x", true},
+		{plain, "a", true},
+		{plain, "", false},
+		{plain, "\x01", true},
+		{plain, "\xff", false},
+		{raw, "\xff", true},
+		{plain, "ü", true},
+		{v1, "\x01", false},
+		{v1, "tab\t", true},
+		{v1, "\ufffe", false},
+		{v1, strings.Repeat("k", 1024), true},
+		{v1, strings.Repeat("k", 1025), false},
+		{files, "a/b/c", true},
+		{files, "a/b/", true},
+		{files, "/a", false},
+		{files, "a//b", false},
+		{files, "a//", false},
+		{files, "/", false},
+		{files, ".", false},
+		{files, "..", false},
+		{files, "a/../b", false},
+		{files, "a/.", false},
+		{files, "...", true},
+		{files, ".own/x", false},
+		{files, "nul\x00", false},
+		{files, strings.Repeat("s", 256), false},
+		{files, strings.Repeat("s", 255) + "/x", true},
 	} {
 		if err := c.traits.checkKey("put", c.key); (err == nil) != c.ok {
 			t.Errorf("checkKey(%q) = %v, want ok %v", c.key, err, c.ok)

@@ -45,7 +45,8 @@ type traits struct {
 // upload limits", "Checking object integrity", "Conditional requests", "Object
 // metadata"), the OBS API reference ("Listing objects in a bucket", "Uploading
 // part"), MinIO's "S3 API compatibility" and "Thresholds", Ceph's "Object gateway
-// S3 API". A store that learned more since is told so with Override.
+// S3 API"; for MinIO and versitygw also what the conformance suite found them to
+// do. A store that has learned more since is told so with Override.
 var table = map[string]traits{
 	"aws": {
 		Capabilities: objstore.Capabilities{

@@ -39,6 +39,7 @@ func holdRefusal(resp *http.Response) {
 func readRefusal(resp *http.Response) refusal {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 	drain(resp.Body)
+	resp.Body.Close()
 	ref := parseRefusal(body)
 	ref.status, ref.header = resp.StatusCode, resp.Header
 	if ref.id == "" {

@@ -100,7 +100,7 @@ func (p *pageWriter) open(name, prefix string, limit int, more bool) {
 }
 
 func (p *pageWriter) element(name, value string) {
-	fmt.Fprintf(p, "<%s>%s</%s>", name, value, name)
+	p.WriteString("<" + name + ">" + value + "</" + name + ">")
 }
 
 // name is a key as it stands in a page.

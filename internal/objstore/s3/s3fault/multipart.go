@@ -2,7 +2,7 @@ package s3fault
 
 import (
 	"bytes"
-	"crypto/md5" //nolint:gosec // ETags are MD5s
+	"crypto/md5" // ETags and Content-MD5 are MD5s
 	"encoding/hex"
 	"encoding/xml"
 	"fmt"
@@ -25,19 +25,19 @@ type upload struct {
 
 var noSuchUpload = &refusal{status: http.StatusNotFound, code: "NoSuchUpload", message: "The specified upload does not exist."}
 
-func (s *Server) create(w http.ResponseWriter, a *ask) *refusal {
+func (s *Server) create(w http.ResponseWriter, a *ask) {
 	s.nextID++
 	id := "upload/" + strconv.Itoa(s.nextID) + "+=" // must be escaped in a query
 	u := &upload{key: a.key, parts: make(map[int]*object), announced: a.Header.Get("X-Amz-Checksum-Algorithm")}
 	s.dress(a, &u.object)
 	s.uploads[id] = u
 	var doc struct {
-		XMLName          xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ InitiateMultipartUploadResult"`
-		Bucket, UploadId string   //nolint:revive // the name on the wire
+		XMLName  xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ InitiateMultipartUploadResult"`
+		Bucket   string
+		UploadID string `xml:"UploadId"`
 	}
-	doc.Bucket, doc.UploadId = a.bucket, id
+	doc.Bucket, doc.UploadID = a.bucket, id
 	writeXML(w, &doc)
-	return nil
 }
 
 // upload returns the upload a request names.
@@ -148,7 +148,7 @@ func (s *Server) complete(w http.ResponseWriter, a *ask, b *bucket) *refusal {
 	}
 	o := u.object
 	var data bytes.Buffer
-	sums := md5.New() //nolint:gosec // as above
+	sums := md5.New()
 	last := 0
 	for i, line := range doc.Part {
 		p := u.parts[line.PartNumber]

@@ -86,7 +86,8 @@ func (a *ask) kind() string {
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	a := parse(r)
 	status := 0
-	defer func() { s.record(a, status) }()
+	n := s.record(a)
+	defer func() { s.answered(n, status) }()
 	f := s.fault(a.op, a.key)
 	if f != nil && f.Kind == Early {
 		status = f.broken(w, r, nil)
@@ -114,12 +115,20 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	do(w)
 }
 
-func (s *Server) record(a *ask, status int) {
+// record notes a request and returns its number.
+func (s *Server) record(a *ask) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen = append(s.seen, Request{
-		Op: a.op, Bucket: a.bucket, Key: a.key, Status: status, Header: a.Header.Clone(), Query: a.URL.RawQuery, Remote: a.RemoteAddr,
+		Op: a.op, Bucket: a.bucket, Key: a.key, Header: a.Header.Clone(), Query: a.URL.RawQuery, Remote: a.RemoteAddr,
 	})
+	return len(s.seen) - 1
+}
+
+func (s *Server) answered(n, status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen[n].Status = status
 }
 
 // dispatch serves a request well.
@@ -161,7 +170,7 @@ func (s *Server) dispatch(w http.ResponseWriter, a *ask) int {
 	case "delete-many":
 		r = s.deleteMany(w, a, b)
 	case "create":
-		r = s.create(w, a)
+		s.create(w, a)
 	case "put-part", "copy-part":
 		r = s.putPart(w, a)
 	case "list-parts":

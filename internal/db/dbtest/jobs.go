@@ -1,0 +1,231 @@
+package dbtest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/lockstep-sync/lockstep/internal/db"
+	"github.com/lockstep-sync/lockstep/internal/queue"
+	"github.com/lockstep-sync/lockstep/internal/task"
+)
+
+func testJobsEnd(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	r := w.accept("a", "b")
+	w.work(failed)
+	ended, err := w.s.EndJobs(t.Context())
+	w.must(err)
+	if len(ended) != 0 {
+		t.Fatalf("ended %+v while it takes records", ended)
+	}
+	w.clock.Skip(task.EventsJobAge)
+	ended, err = w.s.EndJobs(t.Context())
+	w.must(err)
+	if len(ended) != 1 || ended[0].ID != r.Job || ended[0].State != task.JobDone || ended[0].EndedAt.IsZero() || ended[0].ClosedAt.IsZero() {
+		t.Fatalf("ended %+v", ended)
+	}
+	if ended, err = w.s.EndJobs(t.Context()); err != nil || len(ended) != 0 {
+		t.Fatalf("ended again %+v, %v", ended, err)
+	}
+	again := w.accept("c")
+	if again.Job == r.Job {
+		t.Fatal("an ended job took a record")
+	}
+	w.prove()
+	jobs, err := w.s.Jobs(t.Context(), "p", db.JobFilter{Limit: 1})
+	w.must(err)
+	if len(jobs) != 1 || jobs[0].ID != again.Job {
+		t.Fatalf("first page %+v", jobs)
+	}
+	jobs, err = w.s.Jobs(t.Context(), "p", db.JobFilter{Before: again.Job, Kind: task.EventsJob, Task: w.task.ID})
+	w.must(err)
+	if len(jobs) != 1 || jobs[0].ID != r.Job {
+		t.Fatalf("second page %+v", jobs)
+	}
+	_, err = w.s.Job(t.Context(), task.NewJobID(time.Now()))
+	wantKind(t, "unknown job", err, task.NotFound)
+}
+
+func testJobsCancel(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	w.accept("failed")
+	w.work(failed)
+	w.accept("event")
+	p := w.scan(queue.JobStart{})
+	w.must(w.s.CommitPage(t.Context(), &p, queue.Page{After: "s", Enqueue: found(numbered("k", 2500)...), Delete: found("d1", "d2")}))
+	retry := w.retry(queue.Retry{})
+	l := w.claim()[task.ShardOf("event", w.task.Shards)]
+	slice, err := w.s.Slice(t.Context(), l.LaneID, 1000, nil)
+	w.must(err)
+
+	w.must(w.s.CancelJob(t.Context(), p.Job, "not now", task.Actor{Key: "k"}))
+	j := w.job(p.Job, task.Counts{Requested: 2502, Ignored: 2502})
+	if j.State != task.JobCancelled || j.Why != "not now" {
+		t.Fatalf("job %+v", j)
+	}
+	w.must(w.s.CancelJob(t.Context(), retry.ID, "", task.Actor{}))
+	w.job(retry.ID, task.Counts{Requested: 1, Ignored: 1})
+	w.total(task.Counts{Requested: 2504, Ignored: 2502, Failed: 1})
+	wantKind(t, "cancel twice", w.s.CancelJob(t.Context(), p.Job, "", task.Actor{}), task.Conflict)
+
+	// What a lane held of it is gone; the event is not.
+	var done []queue.Settlement
+	for _, r := range slice.Records {
+		done = append(done, synced(r))
+	}
+	n, err := w.s.Settle(t.Context(), l, done)
+	w.must(err)
+	if n.Ended != 1 || n.Moved != len(done)-1 {
+		t.Fatalf("settled %+v", n)
+	}
+	w.total(task.Counts{Requested: 2504, Ignored: 2502, Failed: 1, Synced: 1, Bytes: 10})
+	w.job(w.retry(queue.Retry{}).ID, task.Counts{Requested: 1}) // the failure is still open
+}
+
+func testTaskDeleted(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	w.accept("failed before", "b")
+	w.work(failed)
+	w.accept(numbered("k", 50)...)
+	w.accept("b")
+	w.retry(queue.Retry{Key: "failed before"})
+	p := w.scan(queue.JobStart{})
+	w.must(w.s.CommitPage(t.Context(), &p, queue.Page{After: "s", Enqueue: found("n"), Delete: found("d")}))
+	wantKind(t, "delete an active task", w.s.DeleteTask(t.Context(), w.task.ID, task.Actor{}), task.Conflict)
+	lanes := w.claim()
+	w.setState(task.Stopped)
+	w.must(w.s.DeleteTask(t.Context(), w.task.ID, task.Actor{}))
+	_, err := w.s.Task(t.Context(), w.task.ID)
+	wantKind(t, "deleted task", err, task.NotFound)
+	_, err = w.in.Accept(t.Context(), queue.Batch{Task: w.task.ID, Entries: entries("a")})
+	wantKind(t, "event for a deleted task", err, task.NotFound)
+	for _, l := range lanes {
+		if kept, err := w.s.RenewLanes(t.Context(), []queue.Lane{l}, time.Minute); err != nil || len(kept) != 0 {
+			t.Fatalf("renewed %+v, %v", kept, err)
+		}
+	}
+	w.total(task.Counts{Requested: 55, Failed: 54, Ignored: 1})
+	jobs, err := w.s.Jobs(t.Context(), "p", db.JobFilter{})
+	w.must(err)
+	for _, j := range jobs {
+		if !j.State.Ended() {
+			t.Fatalf("job %+v goes on", j)
+		}
+	}
+	w.newTask("main") // name and destination are free again
+}
+
+func testWatermarks(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	marks := func() (heard, proven time.Time) {
+		m, err := w.s.Watermarks(t.Context(), w.task.ID)
+		w.must(err)
+		return m.Heard, m.Proven
+	}
+	if heard, proven := marks(); w.clock.Now().Sub(heard) > 5*time.Second || !proven.IsZero() {
+		t.Fatalf("an idle task has heard to %v, is proven to %v", heard, proven)
+	}
+	first := w.accept("a").At
+	w.clock.Skip(time.Minute)
+	second := w.accept("b").At
+	if heard, _ := marks(); !heard.Equal(first) {
+		t.Fatalf("heard to %v, want %v", heard, first)
+	}
+	// A record that is tried again later holds it back by its acceptance, not its turn.
+	later := w.clock.Now().Add(time.Hour)
+	w.work(func(r queue.Record) queue.Settlement {
+		return queue.Settlement{Record: r, Outcome: task.Pending, NextAt: later}
+	})
+	if heard, _ := marks(); !heard.Equal(first) {
+		t.Fatalf("heard to %v, want %v", heard, first)
+	}
+	w.clock.Skip(2 * time.Hour)
+	w.work(func(r queue.Record) queue.Settlement {
+		if r.Key == "b" {
+			return failed(r)
+		}
+		return synced(r)
+	})
+	if heard, _ := marks(); !heard.Equal(second) {
+		t.Fatalf("heard to %v beside a failure of %v", heard, second)
+	}
+
+	// What a scan found does not hold back what events told.
+	source := w.clock.Now().Add(-time.Second).Truncate(time.Microsecond)
+	p := w.scan(queue.JobStart{SourceTime: source})
+	w.must(w.s.CommitPage(t.Context(), &p, queue.Page{After: "z", Enqueue: found("c"), Done: true}))
+	w.retry(queue.Retry{})
+	w.work(synced)
+	if _, err := w.s.EndJobs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	heard, proven := marks()
+	if !proven.Equal(source) || w.clock.Now().Sub(heard) > 5*time.Second {
+		t.Fatalf("heard to %v, proven to %v, want now and %v", heard, proven, source)
+	}
+	// A scan with a failure proves nothing.
+	w.clock.Skip(time.Hour)
+	p = w.scan(queue.JobStart{})
+	w.must(w.s.CommitPage(t.Context(), &p, queue.Page{After: "z", Enqueue: found("d"), Done: true}))
+	w.work(failed)
+	if _, err := w.s.EndJobs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, proven := marks(); !proven.Equal(source) {
+		t.Fatalf("proven to %v, want %v", proven, source)
+	}
+}
+
+// Outcomes belong to the interval and month of the acceptance.
+func testStatistics(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	now := w.clock.Now()
+	w.clock.Skip(time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, time.UTC).Add(-30 * time.Second).Sub(now))
+	before := w.accept("a", "b").At
+	w.clock.Skip(10 * time.Minute)
+	after := w.accept("c").At
+	w.work(synced)
+	for _, c := range []struct {
+		at   time.Time
+		want task.Counts
+	}{{before, task.Counts{Requested: 2, Synced: 2, Bytes: 20}}, {after, task.Counts{Requested: 1, Synced: 1, Bytes: 10}}, {after.AddDate(0, 2, 0), task.Counts{}}} {
+		got, err := w.s.Month(t.Context(), w.task.ID, c.at, true)
+		w.must(err)
+		if got != c.want {
+			t.Fatalf("month of %v: %+v, want %+v", c.at, got, c.want)
+		}
+		spans, err := w.s.Intervals(t.Context(), w.task.ID, c.at.Truncate(task.Interval), c.at.Truncate(task.Interval).Add(task.Interval), false)
+		w.must(err)
+		if c.want == (task.Counts{}) {
+			if len(spans) != 0 {
+				t.Fatalf("an empty interval is there: %+v", spans)
+			}
+			continue
+		}
+		if len(spans) != 1 || spans[0].Counts != c.want || !spans[0].At.Equal(c.at.Truncate(task.Interval)) {
+			t.Fatalf("interval of %v: %+v", c.at, spans)
+		}
+	}
+	w.prove()
+}
+
+func testExternalJobs(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	j, err := w.s.PutExternal(t.Context(), task.Job{Project: "p", Ext: map[task.Dialect][]byte{task.Elastic: []byte(`{"a":1}`)}}, task.Actor{})
+	w.must(err)
+	if j.Kind != task.ExternalJob || j.State != task.JobOpen || string(j.Ext[task.Elastic]) != `{"a":1}` {
+		t.Fatalf("opened %+v", j)
+	}
+	if ended, err := w.s.EndJobs(t.Context()); err != nil || len(ended) != 0 {
+		t.Fatalf("ended somebody else's job: %+v, %v", ended, err)
+	}
+	j.State, j.EndedAt, j.Counts = task.JobDone, w.clock.Now().Truncate(time.Microsecond).UTC(), task.Counts{Requested: 9, Synced: 8, Failed: 1, Bytes: 1 << 40}
+	got, err := w.s.PutExternal(t.Context(), j, task.Actor{})
+	w.must(err)
+	if got.Counts != j.Counts || got.State != task.JobDone || !got.EndedAt.Equal(j.EndedAt) {
+		t.Fatalf("reported %+v, want %+v", got, j)
+	}
+	own := w.accept("a")
+	_, err = w.s.PutExternal(t.Context(), task.Job{ID: own.Job, Project: "p"}, task.Actor{})
+	wantKind(t, "report of our own job", err, task.Conflict)
+}

@@ -1,0 +1,126 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/lockstep-sync/lockstep/internal/task"
+)
+
+const endpointColumns = "id, project, provider, url, region, aliases, options, sealed, created_at, changed_at, version"
+
+func scanEndpoint(r rows) (e task.Endpoint, err error) {
+	var aliases, options string
+	var created, changed int64
+	if err := r.Scan(&e.ID, &e.Project, &e.Provider, &e.URL, &e.Region, &aliases, &options, &e.Sealed, &created, &changed, &e.Version); err != nil {
+		return e, err
+	}
+	e.Options, e.CreatedAt, e.ChangedAt = []byte(options), fromMicros(created), fromMicros(changed)
+	e.Sealed = append([]byte(nil), e.Sealed...)
+	return e, json.Unmarshal([]byte(aliases), &e.Aliases)
+}
+
+// PutEndpoint creates an endpoint (Version 0), or replaces the one whose Version is
+// given. Conflict: it exists, or was changed since. Sealed nil keeps the credentials.
+func (s *Store) PutEndpoint(ctx context.Context, e task.Endpoint, by task.Actor) (task.Endpoint, error) {
+	err := s.change(ctx, func(ctx context.Context, t *txn) error {
+		old, err := readEndpoints(ctx, t, "WHERE project = $1 AND id = $2", string(e.Project), string(e.ID))
+		if err != nil {
+			return err
+		}
+		n := e
+		n.ChangedAt = s.now()
+		action := "endpoint.change"
+		switch {
+		case len(old) == 0 && e.Version == 0:
+			action, n.CreatedAt = "endpoint.create", n.ChangedAt
+		case len(old) == 0:
+			return task.Errorf(task.NotFound, "there is no endpoint %s", e.ID)
+		case old[0].Version != e.Version:
+			return &task.Error{Kind: task.Conflict, Code: "ENDPOINT_CHANGED", Text: "the endpoint exists or was changed by somebody else", Next: "read it again"}
+		default:
+			n.CreatedAt = old[0].CreatedAt
+			if n.Sealed == nil {
+				n.Sealed = old[0].Sealed
+			}
+		}
+		n.Version++
+		if err := writeEndpoint(ctx, t, n); err != nil {
+			return err
+		}
+		e = n
+		return t.audit(ctx, by, e.Project, action, string(e.ID), map[string]any{"provider": e.Provider, "url": e.URL, "region": e.Region})
+	})
+	return e, err
+}
+
+func writeEndpoint(ctx context.Context, t *txn, e task.Endpoint) error {
+	aliases, err := json.Marshal(e.Aliases)
+	if err != nil {
+		return err
+	}
+	if len(e.Options) == 0 {
+		e.Options = []byte("{}")
+	}
+	if _, err := t.exec(ctx, "DELETE FROM endpoints WHERE project = $1 AND id = $2", string(e.Project), string(e.ID)); err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "INSERT INTO endpoints ("+endpointColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+		string(e.ID), string(e.Project), e.Provider, e.URL, e.Region, string(aliases), string(e.Options), append([]byte{}, e.Sealed...),
+		micros(e.CreatedAt), micros(e.ChangedAt), e.Version)
+	return err
+}
+
+func readEndpoints(ctx context.Context, t *txn, rest string, args ...any) (out []task.Endpoint, err error) {
+	err = each(ctx, t, "SELECT "+endpointColumns+" FROM endpoints "+rest, args, func(r rows) error {
+		e, err := scanEndpoint(r)
+		out = append(out, e)
+		return err
+	})
+	return out, err
+}
+
+// Endpoint returns an endpoint of a project. NotFound.
+func (s *Store) Endpoint(ctx context.Context, project task.ProjectID, id task.EndpointID) (e task.Endpoint, err error) {
+	err = s.read(ctx, func(ctx context.Context, t *txn) error {
+		es, err := readEndpoints(ctx, t, "WHERE project = $1 AND id = $2", string(project), string(id))
+		if err == nil && len(es) == 0 {
+			return task.Errorf(task.NotFound, "there is no endpoint %s", id)
+		}
+		if err == nil {
+			e = es[0]
+		}
+		return err
+	})
+	return e, err
+}
+
+// Endpoints returns the endpoints of a project by name.
+func (s *Store) Endpoints(ctx context.Context, project task.ProjectID) (out []task.Endpoint, err error) {
+	err = s.read(ctx, func(ctx context.Context, t *txn) error {
+		out, err = readEndpoints(ctx, t, "WHERE project = $1 ORDER BY id", string(project))
+		return err
+	})
+	return out, err
+}
+
+// DeleteEndpoint takes an endpoint away. Conflict: a task uses it.
+func (s *Store) DeleteEndpoint(ctx context.Context, project task.ProjectID, id task.EndpointID, by task.Actor) error {
+	return s.change(ctx, func(ctx context.Context, t *txn) error {
+		users, err := readTasks(ctx, t, "WHERE deleted_at = 0 AND project = $1 AND (src_endpoint = $2 OR dst_endpoint = $2)", string(project), string(id))
+		if err != nil {
+			return err
+		}
+		if len(users) > 0 {
+			return task.Errorf(task.Conflict, "task %q uses the endpoint", users[0].Name)
+		}
+		n, err := t.exec(ctx, "DELETE FROM endpoints WHERE project = $1 AND id = $2", string(project), string(id))
+		if err == nil && n == 0 {
+			return task.Errorf(task.NotFound, "there is no endpoint %s", id)
+		}
+		if err != nil {
+			return err
+		}
+		return t.audit(ctx, by, project, "endpoint.delete", string(id), nil)
+	})
+}

@@ -1,0 +1,167 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lockstep-sync/lockstep/internal/history"
+	"github.com/lockstep-sync/lockstep/internal/queue"
+	"github.com/lockstep-sync/lockstep/internal/task"
+)
+
+// Settle implements queue.Lanes.
+func (s *Store) Settle(ctx context.Context, lane queue.Lane, done []queue.Settlement) (out queue.Settled, err error) {
+	err = s.write(ctx, func(ctx context.Context, t *txn) error {
+		l, err := s.holdLane(ctx, t, lane)
+		if err != nil {
+			return err
+		}
+		out, err = settle(ctx, t, l, done)
+		return err
+	})
+	if err != nil {
+		return queue.Settled{}, err
+	}
+	return out, nil
+}
+
+// settle applies settlements of one lane; that the caller may do so is its own affair.
+func settle(ctx context.Context, t *txn, l laneNum, done []queue.Settlement) (out queue.Settled, err error) {
+	done = slices.Clone(done)
+	slices.SortFunc(done, func(a, b queue.Settlement) int { return cmp.Compare(a.Record.Key, b.Record.Key) })
+	var ended []queue.Settlement
+	var gone, again []removal
+	var later []delay
+	for _, d := range done {
+		r := removal{l, d.Record.Key, d.Record.Seq, d.Record.JobNum, d.Record.AcceptedAt.UnixMicro()}
+		if d.Outcome == task.Pending {
+			again, later = append(again, r), append(later, delay{d.NextAt.UnixMicro(), d.Reason})
+			continue
+		}
+		gone, ended = append(gone, r), append(ended, d)
+	}
+	removed, err := t.e.remove(ctx, t, gone)
+	if err != nil {
+		return out, err
+	}
+	postponed, err := t.e.postpone(ctx, t, again, later)
+	if err != nil {
+		return out, err
+	}
+	here := ended[:0]
+	for i, ok := range removed {
+		if ok {
+			here = append(here, ended[i])
+		}
+	}
+	for _, ok := range postponed {
+		if ok {
+			out.Rescheduled++
+		}
+	}
+	out.Ended = len(here)
+	out.Moved = len(done) - out.Ended - out.Rescheduled
+	if len(here) == 0 {
+		return out, nil
+	}
+	w := settling{t: t, lane: l, now: t.s.now(), tally: newTally(t.e), lines: lines{}}
+	return out, w.record(ctx, here)
+}
+
+// settling records the ends of records whose rows this transaction has deleted.
+type settling struct {
+	t      *txn
+	lane   laneNum
+	now    time.Time
+	tally  *tally
+	lines  lines
+	failed map[int64]failure // by seq: the records of which these are new attempts
+}
+
+func (w *settling) record(ctx context.Context, ended []queue.Settlement) error {
+	if err := w.loadAttempts(ctx, ended); err != nil {
+		return err
+	}
+	if err := w.closeFailures(ctx, ended); err != nil {
+		return err
+	}
+	var fresh [][]any
+	for i := range ended {
+		d := &ended[i]
+		if d.At.IsZero() {
+			d.At = w.now
+		}
+		if d.Record.RetryNum != 0 {
+			if err := w.attempt(ctx, d); err != nil {
+				return err
+			}
+			continue
+		}
+		a := w.account(d.Record)
+		w.count(a, d)
+		w.line(a, d)
+		if d.Outcome == task.Failed {
+			fresh = append(fresh, failureArgs(w.lane, d))
+		}
+	}
+	if err := w.t.many(ctx, insertFailure, fresh); err != nil {
+		return err
+	}
+	if err := w.tally.flush(ctx, w.t); err != nil {
+		return err
+	}
+	return w.lines.flush(ctx, w.t, w.now.UnixMicro())
+}
+
+func (w *settling) account(r queue.Record) account {
+	return accountOf(w.lane, r.Class, r.JobNum, r.AcceptedAt.UnixMicro())
+}
+
+// count adds one outcome.
+func (w *settling) count(a account, d *queue.Settlement) {
+	countOutcome(w.tally.at(a), d)
+	w.tally.reason(a, d.Outcome, d.Reason, 1)
+}
+
+func countOutcome(c *counts, d *queue.Settlement) {
+	switch d.Outcome {
+	case task.Synced:
+		c.Synced++
+		c.Bytes += d.Size
+		c.Missed += bit(d.Record.Missed)
+		c.Deleted += bit(d.Reason == task.Deleted)
+	case task.Failed:
+		c.Failed++
+	case task.Ignored:
+		c.Ignored++
+		c.Flagged += bit(d.Reason == task.UpToDateButDifferent)
+	}
+}
+
+// line adds the list line of one outcome.
+func (w *settling) line(a account, d *queue.Settlement) {
+	k := listNum{task: a.task, job: a.job}
+	switch d.Outcome {
+	case task.Synced:
+		k.kind = queue.ListSynced
+		w.lines.add(k, history.SyncedLine{At: d.At, Key: d.Record.Key, Size: d.Size, Deleted: d.Reason == task.Deleted}.Append)
+	case task.Failed:
+		k.kind = queue.ListFailed
+		w.lines.add(k, history.FailedLine{Reason: d.Reason, Cause: clean(d.Cause), At: d.At, Key: d.Record.Key, StoreCode: clean(d.Code)}.Append)
+	case task.Ignored:
+		k.kind = queue.ListIgnored
+		w.lines.add(k, history.IgnoredLine{At: d.At, Key: d.Record.Key, Size: d.Size, Reason: d.Reason, Rule: d.Rule}.Append)
+	}
+}
+
+// clean makes text of strangers fit to be stored: UTF-8 without NUL, of bounded length.
+func clean(s string) string {
+	const longest = 1000
+	if len(s) > longest {
+		s = s[:longest]
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+}

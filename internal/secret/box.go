@@ -1,0 +1,104 @@
+package secret
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/lockstep-sync/lockstep/internal/task"
+)
+
+// A sealed blob is, in this order: the format, the id of the key, a random nonce, and
+// what AES-256-GCM makes of the plain text (NIST SP 800-38D). Format, key id and purpose
+// are its associated data.
+const (
+	format1   = 1
+	idSize    = 8
+	nonceSize = 12
+	tagSize   = 16
+	// Overhead is how many bytes longer a sealed blob is than its plain text.
+	Overhead = 1 + idSize + nonceSize + tagSize
+)
+
+// KeyID tells sealing keys apart without saying anything about them.
+type KeyID [idSize]byte
+
+func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
+
+// Box seals and opens. It may be used concurrently.
+type Box struct {
+	current KeyID
+	keys    map[KeyID]cipher.AEAD
+}
+
+// NewBox returns a box that seals with key and also opens what older keys sealed.
+func NewBox(key Key, older ...Key) (*Box, error) {
+	b := &Box{current: key.ID(), keys: make(map[KeyID]cipher.AEAD, 1+len(older))}
+	for _, k := range append([]Key{key}, older...) {
+		block, err := aes.NewCipher(k.bytes[:])
+		if err != nil {
+			return nil, err
+		}
+		aead, err := cipher.NewGCM(block)
+		if err != nil {
+			return nil, err
+		}
+		b.keys[k.ID()] = aead
+	}
+	return b, nil
+}
+
+// Current is the id of the key that seals.
+func (b *Box) Current() KeyID { return b.current }
+
+// Seal encrypts plain for a purpose, e.g. "access-key:LS…". Only Open with the same
+// purpose gives it back, so that a blob moved to another row opens nowhere.
+func (b *Box) Seal(purpose string, plain []byte) []byte {
+	out := make([]byte, 1+idSize+nonceSize, Overhead+len(plain))
+	out[0] = format1
+	copy(out[1:], b.current[:])
+	rand.Read(out[1+idSize:])
+	return b.keys[b.current].Seal(out, out[1+idSize:], plain, associated(out, purpose))
+}
+
+// Open decrypts what Seal made for the same purpose. Errors have the codes
+// SEAL_DAMAGED, SEAL_KEY_UNKNOWN and SEAL_PURPOSE, and hold nothing of the blob.
+func (b *Box) Open(purpose string, sealed []byte) ([]byte, error) {
+	if len(sealed) < Overhead || sealed[0] != format1 {
+		return nil, &task.Error{
+			Code: "SEAL_DAMAGED", Text: "a sealed secret is damaged or of an unknown format",
+			Next: "enter the secret again",
+		}
+	}
+	id := KeyID(sealed[1 : 1+idSize])
+	aead := b.keys[id]
+	if aead == nil {
+		return nil, &task.Error{
+			Code: "SEAL_KEY_UNKNOWN",
+			Text: "a secret was sealed with key " + id.String() + ", but this process has key " + b.current.String(),
+			Next: "start with the sealing key of this database (--seal-key-file or " + KeyVariable + "), or enter the secret again",
+		}
+	}
+	nonce := sealed[1+idSize : 1+idSize+nonceSize]
+	plain, err := aead.Open(nil, nonce, sealed[1+idSize+nonceSize:], associated(sealed, purpose))
+	if err != nil {
+		return nil, &task.Error{
+			Code: "SEAL_PURPOSE", Text: "a sealed secret was sealed for another purpose, or is damaged",
+			Next: "enter the secret again",
+		}
+	}
+	return plain, nil
+}
+
+// associated binds the header of a blob and its purpose.
+func associated(blob []byte, purpose string) []byte {
+	return append(blob[:1+idSize:1+idSize], purpose...)
+}
+
+// ID is a part of the key's SHA-256.
+func (k Key) ID() KeyID {
+	sum := sha256.Sum256(append([]byte("lockstep sealing key\n"), k.bytes[:]...))
+	return KeyID(sum[:idSize])
+}

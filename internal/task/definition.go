@@ -1,0 +1,108 @@
+package task
+
+import "time"
+
+// State is whether a task works and accepts.
+type State string
+
+// The states of a task.
+const (
+	Active  State = "active"
+	Paused  State = "paused"  // accepts events and keeps them
+	Stopped State = "stopped" // refuses events
+)
+
+// Dialect is one of the APIs.
+type Dialect string
+
+// The dialects.
+const (
+	Native    Dialect = "native" // /api/v1
+	OMS       Dialect = "oms"
+	Elastic   Dialect = "elastic"
+	DIDSpaces Dialect = "didspaces"
+)
+
+// DefaultShards is how many lanes a task has unless its creator says otherwise.
+const DefaultShards = 16
+
+// Task is a standing rule: keep the destination like the source.
+type Task struct {
+	ID          ID
+	Project     ProjectID
+	Name        string
+	Description string
+	Source      Location
+	Destination Location
+	State       State
+	// Shards is the number of lanes; fixed at creation.
+	Shards  int
+	Options Options
+	// Origin is the dialect that made the task.
+	Origin Dialect
+	// Ext holds what a dialect keeps beside the task, as JSON objects.
+	Ext map[Dialect][]byte
+
+	CreatedAt time.Time
+	StartedAt time.Time // the last time it became active
+	ChangedAt time.Time
+	// Version rises with every change; a change must name the version it read.
+	Version int64
+}
+
+// Location is a place in a store: a bucket, or the part of one below a prefix.
+type Location struct {
+	Endpoint EndpointID `json:"endpoint"`
+	Bucket   string     `json:"bucket"`
+	Prefix   string     `json:"prefix,omitempty"`
+}
+
+// Overlaps says whether a key can be in both places.
+func (l Location) Overlaps(m Location) bool {
+	if l.Endpoint != m.Endpoint || l.Bucket != m.Bucket {
+		return false
+	}
+	n := min(len(l.Prefix), len(m.Prefix))
+	return l.Prefix[:n] == m.Prefix[:n]
+}
+
+// Options are a task's rules. The zero value is the default of each. It is
+// stored as JSON: a field may be added, never renamed.
+type Options struct {
+	Compare string   `json:"compare,omitempty"` // a plan.Mode; empty: auto
+	Deletes bool     `json:"deletes,omitempty"`
+	Guard   Guard    `json:"guard,omitzero"`
+	Filter  []string `json:"filter,omitempty"` // ordered rules as text; the first that matches decides
+
+	ListUnchanged       bool `json:"list_unchanged,omitempty"` // lists name unchanged objects too
+	GoneIsFailed        bool `json:"gone_is_failed,omitempty"` // a named key gone at the source is failed, not ignored
+	FallbackLiteralPlus bool `json:"fallback_literal_plus,omitempty"`
+
+	Concurrency int      `json:"concurrency,omitempty"` // most objects in flight; 0 adapts
+	Bandwidth   []Window `json:"bandwidth,omitempty"`
+	Schedule    Schedule `json:"schedule,omitzero"`
+}
+
+// Guard limits the deletes of one scan, and of one hour of events.
+// The zero value uses the defaults of plan.Guard.
+type Guard struct {
+	MaxDeletes int64   `json:"max_deletes,omitempty"`
+	MaxPercent float64 `json:"max_percent,omitempty"`
+}
+
+// Window limits bandwidth during a part of the day, both ends included.
+type Window struct {
+	From           string `json:"from"` // "15:04" in Zone
+	To             string `json:"to"`
+	Zone           string `json:"zone,omitempty"` // IANA name; empty: UTC
+	BytesPerSecond int64  `json:"bytes_per_second"`
+}
+
+// Schedule starts scans by the clock. The zero value never does.
+type Schedule struct {
+	Cron string `json:"cron,omitempty"` // five fields
+	Zone string `json:"zone,omitempty"` // IANA name; empty: UTC
+	// Missed says what to do about a start that was missed while nobody ran: "run"
+	// (once, at once) or "skip". Empty: run.
+	Missed string `json:"missed,omitempty"`
+}

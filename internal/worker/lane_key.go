@@ -1,0 +1,240 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/lockstep-sync/lockstep/internal/objstore"
+	"github.com/lockstep-sync/lockstep/internal/plan"
+	"github.com/lockstep-sync/lockstep/internal/queue"
+	"github.com/lockstep-sync/lockstep/internal/task"
+	"github.com/lockstep-sync/lockstep/internal/transfer"
+)
+
+// slice is what the keys of one slice of a lane share.
+type slice struct {
+	ends     *Ends
+	plan     plan.Options
+	patience Patience
+	booker   *booker
+	source   sourceCheck
+}
+
+// maxLooks bounds how often a key is looked at afresh because the source changed
+// its mind between two requests.
+const maxLooks = 3
+
+// end makes the destination match the source for one record and says how that
+// ended. It may be repeated after a crash. ok is false when ctx ended first: then
+// nothing is known.
+func (s *slice) end(ctx context.Context, rec queue.Record) (d queue.Settlement, ok bool) {
+	w := keyWork{slice: s, rec: rec}
+	w.run(ctx)
+	if ctx.Err() != nil && (w.err != nil || w.d.Outcome == task.Pending) {
+		return d, false
+	}
+	w.d.Record, w.d.At = rec, time.Now()
+	switch {
+	case w.again:
+		w.d.Outcome, w.d.NextAt = task.Pending, w.d.At.Add(s.patience.wait(rec.Attempts, nil))
+	case w.err != nil:
+		s.patience.failed(&w.d, w.err)
+	}
+	return w.d, true
+}
+
+// keyWork is one record under way. Either d says how it ended, or err why it
+// failed, or again that nothing can be said now.
+type keyWork struct {
+	*slice
+	rec   queue.Record
+	d     queue.Settlement
+	err   error
+	again bool
+}
+
+func (w *keyWork) run(ctx context.Context) {
+	switch known := &w.rec.Known; {
+	case w.ends.Hides(w.rec.Key):
+		w.ignore(task.Excluded, 0, 0)
+	case known.Verb == plan.Delete && known.Src.Listed:
+		if !w.plan.Deletes {
+			w.ignore(task.GuardStopped, known.Rule, 0)
+			return
+		}
+		w.take(w.ends.copier.Remove(ctx, []plan.Item{w.known()})[0], 0)
+	case known.Src.Listed && !known.Src.Absent:
+		w.take(w.ends.copier.Do(ctx, w.known()), known.Src.Size)
+	default:
+		for looks := 1; w.look(ctx); looks++ {
+			w.d = queue.Settlement{}
+			if w.again = looks == maxLooks; w.again {
+				return
+			}
+		}
+	}
+}
+
+// known is the item that a scan found. What it says is pinned or asked again before
+// anything is written.
+func (w *keyWork) known() plan.Item {
+	k := &w.rec.Known
+	it := plan.Item{
+		Key: w.rec.Key, Decision: plan.Decision{Verb: k.Verb, Rule: k.Rule},
+		SrcAbsent: k.Src.Absent, DstAbsent: !k.Dst.Listed || k.Dst.Absent,
+	}
+	if !it.SrcAbsent {
+		it.Src = object(w.rec.Key, &k.Src)
+	}
+	if !it.DstAbsent {
+		it.Dst = object(w.rec.Key, &k.Dst)
+	}
+	return it
+}
+
+func object(key string, s *queue.Side) objstore.Object {
+	return objstore.Object{Key: key, Size: s.Size, ETag: s.ETag, ModTime: s.ModTime}
+}
+
+// look asks both sides about the key, decides, and acts. It reports whether to look
+// again because the source has changed meanwhile.
+func (w *keyWork) look(ctx context.Context) (again bool) {
+	var dst *objstore.Info
+	var dstErr error
+	var other sync.WaitGroup
+	if w.needsDestination() {
+		other.Go(func() { dst, dstErr = stat(ctx, w.ends.Dst, w.rec.Key) })
+	}
+	src, srcErr := stat(ctx, w.ends.Src, w.rec.Key)
+	other.Wait()
+	switch {
+	case errors.Is(srcErr, objstore.ErrNotFound):
+		return w.gone(ctx, srcErr, dst, dstErr)
+	case srcErr != nil:
+		w.err = atSource(srcErr)
+		return false
+	case dstErr != nil && !errors.Is(dstErr, objstore.ErrNotFound):
+		w.d.Size, w.err = src.Size, atDestination(dstErr)
+		return false
+	}
+	return w.present(ctx, src, dst)
+}
+
+// needsDestination: where neither the comparison nor the condition of a write asks
+// for the destination's state, nobody does.
+func (w *keyWork) needsDestination() bool {
+	return w.plan.Mode != plan.ModeAlways || w.plan.Deletes ||
+		w.ends.Dst.Capabilities().Conditional != objstore.ConditionalNone
+}
+
+func stat(ctx context.Context, b objstore.Bucket, key string) (*objstore.Info, error) {
+	info, err := b.Stat(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return &info, nil
+}
+
+// present decides and acts on a key that the source holds.
+func (w *keyWork) present(ctx context.Context, src, dst *objstore.Info) (gone bool) {
+	opt := w.plan
+	opt.SrcETagMD5 = opt.SrcETagMD5 && !src.OpaqueETag
+	it := plan.Item{Key: w.rec.Key, Src: src.Object, DstAbsent: true}
+	var old *objstore.Object
+	if dst != nil {
+		opt.DstETagMD5 = opt.DstETagMD5 && !dst.OpaqueETag
+		it.Dst, it.DstAbsent, old = dst.Object, false, &dst.Object
+	}
+	it.Decision = plan.Decide(&src.Object, old, &opt)
+	if it.Verb == plan.Ignore {
+		w.ignore(it.Reason, it.Rule, src.Size)
+		return false
+	}
+	w.take(w.ends.copier.Do(ctx, it), src.Size)
+	return w.err == nil && w.d.Reason == task.SourceGone
+}
+
+// gone ends a key that the source does not hold (any more). It reports whether the
+// source held it after all.
+func (w *keyWork) gone(ctx context.Context, cause error, dst *objstore.Info, dstErr error) (back bool) {
+	if objstore.Unconfirmed(cause) || w.plan.Deletes {
+		if _, err := w.source.look(ctx, w.ends.Src); err != nil {
+			w.err = atSource(err)
+			return false
+		}
+	}
+	switch {
+	case !w.plan.Deletes:
+		w.sourceGone()
+		return false
+	case errors.Is(dstErr, objstore.ErrNotFound):
+		w.ignore(task.SourceGone, 0, 0)
+		return false
+	case dstErr != nil:
+		w.err = atDestination(dstErr)
+		return false
+	}
+	verdict := plan.Decide(nil, &dst.Object, &w.plan)
+	switch holds, _ := w.source.look(ctx, w.ends.Src); {
+	case verdict.Verb != plan.Delete:
+		w.ignore(task.Excluded, verdict.Rule, dst.Size)
+		return false
+	case !holds || !w.booked(ctx):
+		if w.err == nil && !w.again {
+			w.ignore(task.GuardStopped, verdict.Rule, dst.Size)
+		}
+		return false
+	}
+	it := plan.Item{Key: w.rec.Key, Decision: verdict, Dst: dst.Object, SrcAbsent: true}
+	w.take(w.ends.copier.Remove(ctx, []plan.Item{it})[0], dst.Size)
+	return w.err == nil && w.d.Reason == task.DeleteSuperseded
+}
+
+// booked asks for a delete within the hour's limit.
+func (w *keyWork) booked(ctx context.Context) bool {
+	granted, err := w.booker.book(ctx, hourLimit(w.plan.Guard))
+	w.again = err != nil
+	return granted && err == nil
+}
+
+// take records how a transfer ended; size is that of the object where it did not
+// reach the destination.
+func (w *keyWork) take(res transfer.Result, size int64) {
+	w.d.Size = size
+	switch res.Outcome {
+	case task.Failed:
+		if w.err = res.Err; errors.Is(res.Err, objstore.ErrNotFound) && sideOfError(res.Err) == transfer.Source {
+			w.err = nil
+			w.sourceGone()
+		}
+	case task.Synced:
+		w.d.Outcome, w.d.Reason, w.d.Size = res.Outcome, res.Reason, res.Size
+	default:
+		if res.Reason == task.SourceGone {
+			w.sourceGone()
+			return
+		}
+		w.d.Outcome, w.d.Reason, w.d.Rule = task.Ignored, res.Reason, w.rec.Known.Rule
+	}
+}
+
+func sideOfError(err error) transfer.Side {
+	if side, ok := errors.AsType[*transfer.SideError](err); ok {
+		return side.Side
+	}
+	return transfer.Destination
+}
+
+// sourceGone ends the key as the task says for those that the source does not hold.
+func (w *keyWork) sourceGone() {
+	w.d.Outcome, w.d.Reason = task.Ignored, task.SourceGone
+	if w.rec.Class.Named() && w.ends.Task.Options.GoneIsFailed {
+		w.d.Outcome, w.d.Cause = task.Failed, "the source does not hold the key"
+	}
+}
+
+func (w *keyWork) ignore(reason task.Reason, rule int, size int64) {
+	w.d = queue.Settlement{Outcome: task.Ignored, Reason: reason, Rule: rule, Size: size}
+}
