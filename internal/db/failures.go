@@ -17,10 +17,10 @@ import (
 const insertFailure = `INSERT INTO failures (task, shard, key, seq, job, class, accepted_at, first_at, last_at, attempts,
 	reason, cause, code, size, missed, open) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $13, $14, 1)`
 
-func failureArgs(l laneNum, d *queue.Settlement) []any {
-	r := &d.Record
+func (w *settling) failureArgs(d *queue.Settlement) []any {
+	r, l := &d.Record, w.lane
 	return []any{
-		l.task, l.shard, []byte(r.Key), r.Seq, r.JobNum, r.Class, r.AcceptedAt.UnixMicro(), d.At.UnixMicro(),
+		l.task, l.shard, []byte(r.Key), r.Seq, r.JobNum, r.Class, r.AcceptedAt.UnixMicro(), w.at(d).UnixMicro(),
 		r.Attempts + 1, string(d.Reason), clean(d.Cause), clean(d.Code), d.Size, bit(r.Missed),
 	}
 }
@@ -34,7 +34,7 @@ type failure struct {
 
 // closeFailures closes the open failures of keys that end now. Those of which this is
 // a new attempt are seen to apart.
-func (w *settling) closeFailures(ctx context.Context, ended []queue.Settlement) error {
+func (w *settling) closeFailures(ctx context.Context, ended []*queue.Settlement) error {
 	var some int
 	err := one(ctx, w.t, "SELECT 1 FROM failures WHERE task = $1 AND shard = $2 AND open = 1 LIMIT 1",
 		[]any{w.lane.task, w.lane.shard}, &some)
@@ -45,9 +45,9 @@ func (w *settling) closeFailures(ctx context.Context, ended []queue.Settlement) 
 		return err
 	}
 	var args [][]any
-	for i := range ended {
+	for _, r := range ended {
 		// A record that was cancelled has told nothing about its key.
-		if r := &ended[i]; r.Record.RetryNum == 0 && r.Reason != task.Cancelled {
+		if r.Record.RetryNum == 0 && r.Reason != task.Cancelled {
 			args = append(args, []any{w.lane.task, w.lane.shard, []byte(r.Record.Key)})
 		}
 	}
@@ -55,9 +55,9 @@ func (w *settling) closeFailures(ctx context.Context, ended []queue.Settlement) 
 }
 
 // loadAttempts reads the records of which some of these are new attempts.
-func (w *settling) loadAttempts(ctx context.Context, ended []queue.Settlement) error {
-	for i := range ended {
-		r := &ended[i].Record
+func (w *settling) loadAttempts(ctx context.Context, ended []*queue.Settlement) error {
+	for _, d := range ended {
+		r := &d.Record
 		if r.RetryNum == 0 {
 			continue
 		}
@@ -92,7 +92,7 @@ func (w *settling) attempt(ctx context.Context, d *queue.Settlement) error {
 	a := w.account(*r)
 	w.tally.at(a).Failed--
 	w.tally.reason(a, task.Failed, f.reason, -1)
-	w.lines.add(listNum{a.task, a.job, queue.ListRetried}, history.RetriedLine{At: d.At, Key: r.Key, Reason: f.reason}.Append)
+	w.lines.add(listNum{a.task, a.job, queue.ListRetried}, history.RetriedLine{At: w.at(d), Key: r.Key, Reason: f.reason}.Append)
 	w.count(a, d)
 	w.line(a, d)
 	if _, err := w.t.exec(ctx, "UPDATE jobs SET manifest_due = 1 WHERE num = $1 AND manifest_due = 0 AND ended_at <> 0", a.job); err != nil {
@@ -103,7 +103,7 @@ func (w *settling) attempt(ctx context.Context, d *queue.Settlement) error {
 		return err
 	}
 	_, err := w.t.exec(ctx, `UPDATE failures SET last_at = $1, attempts = $2, reason = $3, cause = $4, code = $5 WHERE num = $6`,
-		d.At.UnixMicro(), f.attempts+r.Attempts+1, string(d.Reason), clean(d.Cause), clean(d.Code), f.num)
+		w.at(d).UnixMicro(), f.attempts+r.Attempts+1, string(d.Reason), clean(d.Cause), clean(d.Code), f.num)
 	return err
 }
 

@@ -30,12 +30,15 @@ func (s *Store) Settle(ctx context.Context, lane queue.Lane, done []queue.Settle
 
 // settle applies settlements of one lane; that the caller may do so is its own affair.
 func settle(ctx context.Context, t *txn, l laneNum, done []queue.Settlement) (out queue.Settled, err error) {
-	done = slices.Clone(done)
-	slices.SortFunc(done, func(a, b queue.Settlement) int { return cmp.Compare(a.Record.Key, b.Record.Key) })
-	var ended []queue.Settlement
-	var gone, again []removal
+	sorted := make([]*queue.Settlement, len(done))
+	for i := range done {
+		sorted[i] = &done[i]
+	}
+	slices.SortFunc(sorted, func(a, b *queue.Settlement) int { return cmp.Compare(a.Record.Key, b.Record.Key) })
+	ended, gone := make([]*queue.Settlement, 0, len(done)), make([]removal, 0, len(done))
+	var again []removal
 	var later []delay
-	for _, d := range done {
+	for _, d := range sorted {
 		r := removal{l, d.Record.Key, d.Record.Seq, d.Record.JobNum, d.Record.AcceptedAt.UnixMicro()}
 		if d.Outcome == task.Pending {
 			again, later = append(again, r), append(later, delay{d.NextAt.UnixMicro(), d.Reason})
@@ -81,7 +84,7 @@ type settling struct {
 	failed map[int64]failure // by seq: the records of which these are new attempts
 }
 
-func (w *settling) record(ctx context.Context, ended []queue.Settlement) error {
+func (w *settling) record(ctx context.Context, ended []*queue.Settlement) error {
 	if err := w.loadAttempts(ctx, ended); err != nil {
 		return err
 	}
@@ -89,11 +92,7 @@ func (w *settling) record(ctx context.Context, ended []queue.Settlement) error {
 		return err
 	}
 	var fresh [][]any
-	for i := range ended {
-		d := &ended[i]
-		if d.At.IsZero() {
-			d.At = w.now
-		}
+	for _, d := range ended {
 		if d.Record.RetryNum != 0 {
 			if err := w.attempt(ctx, d); err != nil {
 				return err
@@ -104,7 +103,7 @@ func (w *settling) record(ctx context.Context, ended []queue.Settlement) error {
 		w.count(a, d)
 		w.line(a, d)
 		if d.Outcome == task.Failed {
-			fresh = append(fresh, failureArgs(w.lane, d))
+			fresh = append(fresh, w.failureArgs(d))
 		}
 	}
 	if err := w.t.many(ctx, insertFailure, fresh); err != nil {
@@ -118,6 +117,14 @@ func (w *settling) record(ctx context.Context, ended []queue.Settlement) error {
 
 func (w *settling) account(r queue.Record) account {
 	return accountOf(w.lane, r.Class, r.JobNum, r.AcceptedAt.UnixMicro())
+}
+
+// at is when the work on d ended.
+func (w *settling) at(d *queue.Settlement) time.Time {
+	if d.At.IsZero() {
+		return w.now
+	}
+	return d.At
 }
 
 // count adds one outcome.
@@ -147,13 +154,13 @@ func (w *settling) line(a account, d *queue.Settlement) {
 	switch d.Outcome {
 	case task.Synced:
 		k.kind = queue.ListSynced
-		w.lines.add(k, history.SyncedLine{At: d.At, Key: d.Record.Key, Size: d.Size, Deleted: d.Reason == task.Deleted}.Append)
+		w.lines.add(k, history.SyncedLine{At: w.at(d), Key: d.Record.Key, Size: d.Size, Deleted: d.Reason == task.Deleted}.Append)
 	case task.Failed:
 		k.kind = queue.ListFailed
-		w.lines.add(k, history.FailedLine{Reason: d.Reason, Cause: clean(d.Cause), At: d.At, Key: d.Record.Key, StoreCode: clean(d.Code)}.Append)
+		w.lines.add(k, history.FailedLine{Reason: d.Reason, Cause: clean(d.Cause), At: w.at(d), Key: d.Record.Key, StoreCode: clean(d.Code)}.Append)
 	case task.Ignored:
 		k.kind = queue.ListIgnored
-		w.lines.add(k, history.IgnoredLine{At: d.At, Key: d.Record.Key, Size: d.Size, Reason: d.Reason, Rule: d.Rule}.Append)
+		w.lines.add(k, history.IgnoredLine{At: w.at(d), Key: d.Record.Key, Size: d.Size, Reason: d.Reason, Rule: d.Rule}.Append)
 	}
 }
 

@@ -48,24 +48,24 @@ func testJobsEnd(t *testing.T, open Open) {
 
 func testJobsCancel(t *testing.T, open Open) {
 	w := newWorld(t, open, db.Config{})
-	w.accept("failed")
+	w.accept("failed", "failed too")
 	w.work(failed)
 	w.accept("event")
 	p := w.scan(queue.JobStart{})
-	w.must(w.s.CommitPage(t.Context(), &p, queue.Page{After: "s", Enqueue: found(numbered("k", 2500)...), Delete: found("d1", "d2")}))
+	w.must(w.s.CommitPage(t.Context(), &p, queue.Page{After: "s", Enqueue: found(append(numbered("k", 2500), "failed too")...), Delete: found("d1", "d2")}))
 	retry := w.retry(queue.Retry{})
 	l := w.claim()[task.ShardOf("event", w.task.Shards)]
 	slice, err := w.s.Slice(t.Context(), l.LaneID, 1000, nil)
 	w.must(err)
 
 	w.must(w.s.CancelJob(t.Context(), p.Job, "not now", task.Actor{Key: "k"}))
-	j := w.job(p.Job, task.Counts{Requested: 2502, Ignored: 2502})
+	j := w.job(p.Job, task.Counts{Requested: 2503, Ignored: 2503})
 	if j.State != task.JobCancelled || j.Why != "not now" {
 		t.Fatalf("job %+v", j)
 	}
 	w.must(w.s.CancelJob(t.Context(), retry.ID, "", task.Actor{}))
 	w.job(retry.ID, task.Counts{Requested: 1, Ignored: 1})
-	w.total(task.Counts{Requested: 2504, Ignored: 2502, Failed: 1})
+	w.total(task.Counts{Requested: 2506, Ignored: 2503, Failed: 2})
 	wantKind(t, "cancel twice", w.s.CancelJob(t.Context(), p.Job, "", task.Actor{}), task.Conflict)
 
 	// What a lane held of it is gone; the event is not.
@@ -78,8 +78,8 @@ func testJobsCancel(t *testing.T, open Open) {
 	if n.Ended != 1 || n.Moved != len(done)-1 {
 		t.Fatalf("settled %+v", n)
 	}
-	w.total(task.Counts{Requested: 2504, Ignored: 2502, Failed: 1, Synced: 1, Bytes: 10})
-	w.job(w.retry(queue.Retry{}).ID, task.Counts{Requested: 1}) // the failure is still open
+	w.total(task.Counts{Requested: 2506, Ignored: 2503, Failed: 2, Synced: 1, Bytes: 10})
+	w.job(w.retry(queue.Retry{}).ID, task.Counts{Requested: 2}) // both failures are still open
 }
 
 func testTaskDeleted(t *testing.T, open Open) {
