@@ -93,12 +93,17 @@ func syncOnce(t *testing.T, src, dst side, flags ...string) outcome {
 	cmd := command(ctx, src, dst, flags...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	peak := watchPeak(cmd.Process.Pid)
+	err := cmd.Wait()
+	maxRSS := peak()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	out := outcome{code: cmd.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String(), maxRSS: maxRSS(cmd.ProcessState)}
+	out := outcome{code: cmd.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String(), maxRSS: maxRSS}
 	lines := strings.Split(strings.TrimSpace(out.stdout), "\n")
 	if last := lines[len(lines)-1]; last != "" {
 		if err := json.Unmarshal([]byte(last), &out.counts); err != nil {
