@@ -259,6 +259,14 @@ func (s *Store) Task(ctx context.Context, id task.ID) (k task.Task, err error) {
 	return k, err
 }
 
+// EverTask says whether there is a task of that id, or was one before it was deleted.
+func (s *Store) EverTask(ctx context.Context, id task.ID) (ever bool, err error) {
+	err = s.read(ctx, func(ctx context.Context, t *txn) error {
+		return one(ctx, t, "SELECT EXISTS (SELECT 1 FROM tasks WHERE id = $1)", []any{string(id)}, &ever)
+	})
+	return ever, err
+}
+
 // TaskNamed returns a task by its name within a project. NotFound.
 func (s *Store) TaskNamed(ctx context.Context, project task.ProjectID, name string) (k task.Task, err error) {
 	err = s.read(ctx, func(ctx context.Context, t *txn) error {
