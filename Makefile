@@ -15,7 +15,8 @@ FUZZTIME ?= 5s
 BENCHFLAGS ?=
 
 # Packages whose goroutines share memory: tested under the race detector too.
-RACE := ./internal/app/... ./internal/objstore/... ./internal/transfer/... ./internal/worker/...
+RACE := ./internal/api/... ./internal/app/... ./internal/control/... ./internal/db/... ./internal/objstore/... ./internal/queue/... \
+	./internal/transfer/... ./internal/worker/...
 
 .PHONY: help
 help: ## what the targets do
@@ -48,9 +49,9 @@ check: setup vet lint ## before a commit: lint, short tests under the race detec
 	LOCKSTEP_REQUIRE= $(GO) test -race -short $(TESTFLAGS) ./...
 
 .PHONY: test
-test: setup versitygw vet lint ## all tests, with a real S3 server
+test: setup versitygw vet lint ## all tests, with real S3 servers and PostgreSQL
 	LOCKSTEP_REQUIRE=versitygw $(GO) test -race -short -timeout 20m $(TESTFLAGS) $(RACE)
-	LOCKSTEP_REQUIRE=versitygw $(GO) test -timeout 20m $(TESTFLAGS) ./...
+	LOCKSTEP_REQUIRE=versitygw,postgres $(GO) test -timeout 20m $(TESTFLAGS) ./...
 
 # Packages with tests on MinIO; the tests have MinIO or Interop in their names, or fail.
 INTEROP = $(shell grep -rl --include='*_test.go' 's3server\.MinIO' . | xargs -n1 dirname | sort -u)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sees to what the Makefile's targets need of this machine: Go, and a C compiler
-# for the race detector. Installs only with apt, as root, and says so; else it
+# Sees to what the Makefile's targets need of this machine: Go, a C compiler for the
+# race detector, PostgreSQL. Installs only with apt, as root, and says so; else it
 # says what is missing.
 set -euo pipefail
 
@@ -11,7 +11,8 @@ fi
 
 missing=()
 command -v "$(go env CC)" >/dev/null || missing+=(gcc libc6-dev)
-# Later capabilities add what their tests need here: PostgreSQL, Chromium.
+command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+# Later capabilities add what their tests need here: Chromium.
 
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
@@ -20,5 +21,10 @@ if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
 fi
 echo "setup: installing ${missing[*]} with apt-get"
 export DEBIAN_FRONTEND=noninteractive
+# Tests start a PostgreSQL of their own: the package's is neither made nor started.
+if [[ " ${missing[*]} " == *" postgresql "* && ! -e /etc/postgresql-common/createcluster.conf ]]; then
+  mkdir -p /etc/postgresql-common
+  echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+fi
 apt-get update -qq </dev/null
 apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null

@@ -88,7 +88,7 @@ func NewService(ctx context.Context, cfg ServeConfig) (_ *Service, err error) {
 		return nil, err
 	}
 	if cfg.Database == "" { // the lock says that nobody else works here
-		if err := s.db.ReleaseAll(ctx); err != nil {
+		if err := s.db.ShortenLeases(ctx, afterCrash); err != nil {
 			return nil, err
 		}
 	}
@@ -101,6 +101,10 @@ func NewService(ctx context.Context, cfg ServeConfig) (_ *Service, err error) {
 	}
 	return s, s.listen()
 }
+
+// afterCrash is how long stores may still be busy with requests of a process that was
+// killed: nothing of its lanes is worked on before.
+const afterCrash = time.Second
 
 // databaseFile is the SQLite database in the data directory.
 const databaseFile = "lockstep.db"

@@ -97,4 +97,3 @@ func (c *Serve) checkRest() error {
 	}
 	return nil
 }
-

@@ -33,6 +33,7 @@ import (
 //	auto         equal    same           any         Ignore UP_TO_DATE
 //	auto         equal    different      any         Copy
 //	auto         equal    inconclusive   later       Ignore UP_TO_DATE
+//	auto         equal    inconclusive   later       Copy, when Options.Changed
 //	auto         equal    inconclusive   not later   Copy
 //	size+mtime   equal    any            later       Ignore UP_TO_DATE
 //	size+mtime   equal    any            not later   Copy
@@ -99,7 +100,8 @@ func compare(src, dst *objstore.Object, opt *Options) (Verb, task.Reason) {
 			return Compare, ""
 		}
 	}
-	if etags == same || etags == inconclusive && later(dst.ModTime, src.ModTime) {
+	trusted := opt.Mode == ModeSizeTime || !opt.Changed
+	if etags == same || etags == inconclusive && trusted && later(dst.ModTime, src.ModTime) {
 		return Ignore, task.UpToDate
 	}
 	return Copy, ""

@@ -283,3 +283,24 @@ func rule(tb testing.TB, text string) plan.Rule {
 	}
 	return r
 }
+
+// A destination may be later than a change that its copy did not see: where somebody
+// says that the key changed, times alone do not make auto leave it alone.
+func TestDecideChanged(t *testing.T) {
+	t.Parallel()
+	src := objstore.Object{Key: "k", Size: 5, ETag: "1-2", ModTime: noon}
+	dst := objstore.Object{Key: "k", Size: 5, ETag: "3-4", ModTime: noon.Add(time.Hour)}
+	upToDate := plan.Decision{Verb: plan.Ignore, Reason: task.UpToDate}
+	for mode, want := range map[plan.Mode]plan.Decision{
+		plan.ModeAuto: {Verb: plan.Copy}, "": {Verb: plan.Copy},
+		plan.ModeSizeTime: upToDate, plan.ModeOMS: upToDate, plan.ModeChecksum: {Verb: plan.Compare},
+	} {
+		if got := plan.Decide(&src, &dst, &plan.Options{Mode: mode, Changed: true}); got != want {
+			t.Errorf("mode %q: %+v, want %+v", mode, got, want)
+		}
+	}
+	src.ETag, dst.ETag = md5A, md5A
+	if got := plan.Decide(&src, &dst, &plan.Options{Changed: true, SrcETagMD5: true, DstETagMD5: true}); got != upToDate {
+		t.Errorf("equal ETags: %+v", got)
+	}
+}

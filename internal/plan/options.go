@@ -25,6 +25,10 @@ type Options struct {
 	// SrcETagMD5 and DstETagMD5 say that a side's ETags are MD5s (objstore.ETagMD5);
 	// only when both are do unequal ETags disprove equality.
 	SrcETagMD5, DstETagMD5 bool
+	// Changed says that somebody who knows named the key because it changed: then times
+	// alone do not make mode auto leave it alone, since a destination may be later
+	// than a change that its copy did not see.
+	Changed bool
 	// Now is the time that age rules count back from; fixed for a whole scan.
 	Now time.Time
 }

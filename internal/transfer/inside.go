@@ -40,6 +40,7 @@ func (c *Copier) copyInside(ctx context.Context, a *attempt) (Result, error) {
 	if err := c.verifyETag(&objstore.Info{Object: a.src}, &w); err != nil {
 		return Result{}, err
 	}
+	a.written = w.ETag
 	return Result{Outcome: task.Synced, Reason: task.Copied, Size: a.src.Size, Dropped: w.Dropped}, nil
 }
 
@@ -88,5 +89,6 @@ func (c *Copier) copyInsideParts(ctx context.Context, a *attempt) (Result, error
 		c.abort(ctx, a.key, id)
 		return Result{}, insideError(err)
 	}
+	a.written = w.ETag
 	return Result{Outcome: task.Synced, Reason: task.Copied, Size: a.src.Size, Dropped: append(dropped, w.Dropped...)}, nil
 }

@@ -114,6 +114,7 @@ type attempt struct {
 	key       string
 	src, dst  objstore.Object
 	dstAbsent bool
+	written   string // ETag of what this try wrote
 }
 
 // maxChanges bounds how often a key starts afresh because a side moved under it.
@@ -126,6 +127,9 @@ func (c *Copier) copy(ctx context.Context, item plan.Item) Result {
 	policy := c.cfg.Retry
 	for {
 		res, err := c.once(ctx, &a)
+		if err == nil {
+			err = c.lookAfter(ctx, &a)
+		}
 		if err == nil {
 			return res
 		}
@@ -177,6 +181,21 @@ func (c *Copier) once(ctx context.Context, a *attempt) (Result, error) {
 		return c.copyWhole(ctx, a)
 	}
 	return c.copyParts(ctx, a, cut)
+}
+
+// lookAfter sees whether the source has changed since it was read, where no later run
+// could: without ETags to compare, a destination written after the change passes for
+// its copy. The error is then ErrPrecondition, and the key is copied again. A source that
+// cannot be asked leaves the copy as it is.
+func (c *Copier) lookAfter(ctx context.Context, a *attempt) error {
+	if c.bothMD5() && a.written == a.src.ETag {
+		return nil
+	}
+	now, err := c.cfg.Src.Stat(ctx, a.key)
+	if err == nil && (now.ETag != a.src.ETag || now.Size != a.src.Size) {
+		return atSource(&objstore.Error{Kind: objstore.ErrPrecondition, Op: "stat", Key: a.key, Message: "the object changed while it was copied"})
+	}
+	return nil
 }
 
 // sourceGone tells a vanished object from a vanished bucket.

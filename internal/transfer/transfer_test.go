@@ -253,3 +253,32 @@ func TestRemoveAsksTheSourceAgain(t *testing.T) {
 		t.Error("deleted although the source bucket is gone")
 	}
 }
+
+// during calls f once, when the object has been read and is being written.
+type during struct {
+	objstore.Bucket
+	f func()
+}
+
+func (b *during) Put(ctx context.Context, key string, body io.Reader, size int64, opt objstore.PutOptions) (objstore.Written, error) {
+	if f := b.f; f != nil {
+		b.f = nil
+		f()
+	}
+	return b.Bucket.Put(ctx, key, body, size, opt)
+}
+
+// Without comparable ETags nobody could tell later that the destination, which is younger
+// than the change, holds what was before it.
+func TestSourceChangedAfterItWasRead(t *testing.T) {
+	t.Parallel()
+	opaque := mem.WithCapabilities(func(c *objstore.Capabilities) { c.ETag = objstore.ETagOpaque })
+	src, dst := mem.NewService().Bucket("src", opaque), mem.NewService().Bucket("dst", opaque)
+	put(t, src, "k", content(100, 1), objstore.PutOptions{})
+	to := &during{Bucket: dst, f: func() { put(t, src, "k", content(100, 2), objstore.PutOptions{}) }}
+	res := transfer.New(transfer.Config{Src: src, Dst: to}).Do(t.Context(), item(t, src, dst))
+	wantSynced(t, res, 100)
+	if !bytes.Equal(get(t, dst, "k"), content(100, 2)) {
+		t.Error("the destination holds what the source held before it changed")
+	}
+}

@@ -140,6 +140,7 @@ func stat(ctx context.Context, b objstore.Bucket, key string) (*objstore.Info, e
 // present decides and acts on a key that the source holds.
 func (w *keyWork) present(ctx context.Context, src, dst *objstore.Info) (gone bool) {
 	opt := w.plan
+	opt.Changed = w.rec.Class == queue.ByEvent
 	opt.SrcETagMD5 = opt.SrcETagMD5 && !src.OpaqueETag
 	it := plan.Item{Key: w.rec.Key, Src: src.Object, DstAbsent: true}
 	var old *objstore.Object

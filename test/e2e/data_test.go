@@ -142,6 +142,21 @@ func sameBytes(t *testing.T, src, dst objstore.Bucket, key string) error {
 	}
 }
 
+// read returns what a bucket holds under key; nil when it holds nothing.
+func read(t *testing.T, b objstore.Bucket, key string) []byte {
+	t.Helper()
+	c, err := b.Open(t.Context(), key, objstore.OpenOptions{})
+	if err != nil {
+		return nil
+	}
+	defer c.Body.Close()
+	p, err := io.ReadAll(c.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // wantEqual fails unless both buckets hold the same objects.
 func wantEqual(t *testing.T, src, dst objstore.Bucket) {
 	t.Helper()
