@@ -1,6 +1,10 @@
 package main
 
-import "github.com/lockstep-sync/lockstep/internal/task"
+import (
+	"strings"
+
+	"github.com/lockstep-sync/lockstep/internal/task"
+)
 
 // ignoredWords say after a number what the keys ignored for a reason are.
 var ignoredWords = map[task.Reason]string{
@@ -35,4 +39,10 @@ var failureAdvice = map[task.Reason]string{
 	task.ChecksumMismatch:       "What arrived was not what was read, and is not kept: run again, and have network and memory examined if it repeats.",
 	task.Unsupported:            "The destination lacks an operation these need: see --dst-provider and --dst-option.",
 	task.InternalFailure:        "Lockstep met something it does not know: --report DIR keeps the words, please tell us.",
+}
+
+// means says in a few words what a reason of failure is: the first part of its advice.
+func means(reason task.Reason) string {
+	what, _, _ := strings.Cut(failureAdvice[reason], ":")
+	return strings.TrimSuffix(what, ".")
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/lockstep-sync/lockstep/internal/db"
 	"github.com/lockstep-sync/lockstep/internal/objstore"
 	"github.com/lockstep-sync/lockstep/internal/objstore/limit"
 	"github.com/lockstep-sync/lockstep/internal/objstore/retry"
@@ -24,8 +25,9 @@ type registryStore interface {
 	EverTask(ctx context.Context, id task.ID) (bool, error)
 }
 
-// fresh is how long a task or an endpoint is taken as it was read: changes reach the
-// work within it. Reading both for every slice would cost more than the slice.
+// fresh is how long a task or an endpoint is taken as it was read: changes by other
+// nodes reach the work within it, those of this process at once (changingStore). Reading
+// both for every slice would cost more than the slice.
 const fresh = 250 * time.Millisecond
 
 // registry opens the buckets of registered endpoints, for workers (as the two ends of
@@ -65,10 +67,14 @@ var _ worker.Stores = (*registry)(nil)
 
 // Open implements worker.Stores.
 func (r *registry) Open(ctx context.Context, id task.ID) (*worker.Ends, error) {
+	var read time.Time
 	r.mu.Lock()
 	known := r.ends[id]
+	if known != nil {
+		read = known.read
+	}
 	r.mu.Unlock()
-	if known != nil && time.Since(known.read) < fresh {
+	if known != nil && time.Since(read) < fresh {
 		return known.ends, nil
 	}
 	v, err, _ := r.flight.Do("task:"+string(id), func() (any, error) { return r.open(ctx, id) })
@@ -213,4 +219,50 @@ func (r *registry) Close() error {
 		errs = append(errs, e.close())
 	}
 	return errors.Join(errs...)
+}
+
+// changingStore is the database as clients change it: the registry of the same process
+// hears of changes at once, so that a paused task does not go on for a moment.
+type changingStore struct {
+	*db.Store
+	registry *registry
+}
+
+// ChangeTask implements control.Store.
+func (s changingStore) ChangeTask(ctx context.Context, k task.Task, by task.Actor) (task.Task, error) {
+	defer s.registry.forget(k.ID)
+	return s.Store.ChangeTask(ctx, k, by)
+}
+
+// DeleteTask implements control.Store.
+func (s changingStore) DeleteTask(ctx context.Context, id task.ID, by task.Actor) error {
+	defer s.registry.forget(id)
+	return s.Store.DeleteTask(ctx, id, by)
+}
+
+// PutEndpoint implements control.Store.
+func (s changingStore) PutEndpoint(ctx context.Context, e task.Endpoint, by task.Actor) (task.Endpoint, error) {
+	defer s.registry.forgetAll()
+	return s.Store.PutEndpoint(ctx, e, by)
+}
+
+// forget has the task read again before it is used.
+func (r *registry) forget(id task.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.flight.Forget("task:" + string(id)) // one under way may have read what was before
+	if known := r.ends[id]; known != nil {
+		known.read = time.Time{}
+	}
+}
+
+func (r *registry) forgetAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, known := range r.ends {
+		known.read = time.Time{}
+	}
+	for _, e := range r.stores {
+		e.setRead(time.Time{})
+	}
 }

@@ -94,7 +94,7 @@ func NewService(ctx context.Context, cfg ServeConfig) (_ *Service, err error) {
 	}
 	s.stores = newRegistry(s.db, box, cfg.Log)
 	s.in = queue.NewCommitter(s.db, queue.CommitterConfig{})
-	s.control = control.New(control.Config{Store: s.db, Accept: s.in, Box: box, Stores: s.stores})
+	s.control = control.New(control.Config{Store: changingStore{s.db, s.stores}, Accept: s.in, Box: box, Stores: s.stores})
 	s.metrics = newServiceMetrics(s)
 	if err := s.ensureKey(ctx); err != nil {
 		return nil, err

@@ -1,0 +1,102 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// cli runs a client command against the service and returns what it printed.
+func (s *service) cli(wantCode int, stdin string, args ...string) string {
+	s.Helper()
+	cmd := exec.CommandContext(s.Context(), binary, args...)
+	cmd.Env = append(os.Environ(), "LOCKSTEP_URL=http://"+s.address, "LOCKSTEP_ACCESS_KEY="+serviceKey, "LOCKSTEP_SECRET_KEY="+serviceSecret)
+	cmd.Stdin = strings.NewReader(stdin)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		s.Fatal(err)
+	}
+	if code := cmd.ProcessState.ExitCode(); code != wantCode {
+		s.Fatalf("lockstep %s: exit %d, want %d\n%s", strings.Join(args, " "), code, wantCode, out.String())
+	}
+	return out.String()
+}
+
+// wants fails unless text holds every part.
+func wants(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, p := range parts {
+		if !strings.Contains(text, p) {
+			t.Errorf("%q is not in:\n%s", p, text)
+		}
+	}
+}
+
+// TestServiceByCommandLine does with client commands alone what an operator does.
+func TestServiceByCommandLine(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	store := t.TempDir()
+	for key, text := range map[string]string{"source/a.txt": "1", "source/a+b.txt": "22", "source/x.tmp": "3", "source/blocked": "4", "destination/blocked/inside": "5"} {
+		path := filepath.Join(store, key)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wants(t, s.cli(1, "", "status"), "SERVICE_UNREACHABLE", "lockstep serve")
+	s.start()
+	wants(t, s.cli(0, "", "status"), "no task yet", "lockstep endpoint add")
+	wants(t, s.cli(0, "", "endpoint", "add", "disk", "--provider", "file", "--url", "file://"+store), "lockstep endpoint check disk")
+	wants(t, s.cli(0, "", "endpoint", "check", "disk", "--bucket", "destination", "--write"), "✓ list", "✓ multipart")
+	wants(t, s.cli(1, "", "endpoint", "check", "disk", "--bucket", "nowhere"), "✗ list", "BUCKET_NOT_FOUND")
+	wants(t, s.cli(0, "", "endpoint", "list"), "disk  file")
+	wants(t, s.cli(1, "", "task", "create", "t", "source", "disk:destination"), "BAD_PLACE", "ENDPOINT:bucket/prefix")
+	wants(t, s.cli(1, "", "task", "create", "t", "nowhere:source", "disk:destination"), "ENDPOINT_NOT_FOUND")
+	id := strings.TrimSpace(s.cli(0, "", "task", "create", "t", "disk:source", "disk:destination", "--exclude", "*.tmp"))
+	wants(t, s.cli(0, "", "task", "show", "t"), id, `"exclude *.tmp"`)
+	wants(t, s.cli(0, "", "status"), "Nothing yet")
+	wants(t, s.cli(2, "", "job", "start", "t", "--wait"), "scan done", "requested 4 = synced 2 + ignored 1 + failed 1 + pending 0")
+	wants(t, s.cli(2, "", "status", "t"), "Needs you: 1 record failed", "KEY_NOT_REPRESENTABLE", "blocked", "requested 4 = synced 2 + ignored 1 + failed 1 + pending 0")
+	wants(t, s.cli(0, "", "explain", "t", "x.tmp"), "EXCLUDED_BY_RULE", "rule 1: exclude *.tmp")
+	if err := os.RemoveAll(filepath.Join(store, "destination/blocked")); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, s.cli(0, "", "retry", "t", "--wait"), "retry done", "requested 1 = synced 1")
+	wants(t, s.cli(0, "", "status", "t"), "In sync", "requested 4 = synced 3 + ignored 1 + failed 0 + pending 0")
+	wants(t, s.cli(0, "", "prove", "t"), "records = counters = list lines ✓")
+
+	if err := os.WriteFile(filepath.Join(store, "source/a+b.txt"), []byte("changed"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, s.cli(0, "", "event", "send", "t", "a+b.txt"), "1 key accepted")
+	wants(t, s.cli(0, "a.txt\x00gone.txt\x00", "event", "send", "t", "--null", "-"), "2 keys accepted")
+	wants(t, s.cli(0, "key\na.txt\n", "manifest", "send", "t", "-", "--wait"), "manifest done", "requested 1 =")
+	s.settled("t")
+	if got, err := os.ReadFile(filepath.Join(store, "destination/a+b.txt")); err != nil || string(got) != "changed" {
+		t.Errorf("the destination holds %q, %v", got, err)
+	}
+	wants(t, s.cli(0, "", "job", "list", "t"), "scan", "events", "manifest", "retry")
+	wants(t, s.cli(0, "", "task", "change", "t", "--compare", "checksum"), `"compare": "checksum"`, `"exclude *.tmp"`)
+	wants(t, s.cli(0, "", "task", "pause", "t"), "t is paused")
+	wants(t, s.cli(0, "", "event", "send", "t", "a.txt"), "1 key accepted")
+	wants(t, s.cli(0, "", "status", "t"), "The task is paused: 1 key waiting")
+	wants(t, s.cli(0, "", "task", "stop", "t"), "t is stopped")
+	wants(t, s.cli(1, "", "event", "send", "t", "a.txt"), "TASK_STOPPED")
+	s.cli(0, "", "task", "delete", "t")
+	wants(t, s.cli(0, "", "key", "create", "--role", "viewer", "--name", "eyes"), "LOCKSTEP_SECRET_KEY=")
+	wants(t, s.cli(0, "", "key", "list"), "eyes", "viewer")
+	wants(t, s.cli(0, "", "audit", "list"), "task.delete", "endpoint.create")
+	wants(t, s.cli(0, "", "audit", "verify"), "✓")
+	s.cli(0, "", "endpoint", "remove", "disk")
+	s.stop()
+}
