@@ -24,6 +24,7 @@ type Store interface {
 	taskStore
 	registryStore
 	historyStore
+	externalStore
 }
 
 // taskStore keeps tasks. What the methods promise is said where they are implemented.
