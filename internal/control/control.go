@@ -25,6 +25,7 @@ type Store interface {
 	registryStore
 	historyStore
 	connectorStore
+	externalStore
 }
 
 // taskStore keeps tasks. What the methods promise is said where they are implemented.
