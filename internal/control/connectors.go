@@ -22,6 +22,9 @@ const CodeIndexNameTaken = "INDEX_NAME_TAKEN"
 // MaxListRows is how deep a list of connectors or external jobs may be paged into.
 const MaxListRows = 10_000
 
+// MayReport refuses a caller who may not change connectors or report syncs.
+func (c Caller) MayReport() error { return c.may(mayOperate) }
+
 // Connector returns a connector of the caller's project, a deleted one too.
 func (c *Control) Connector(ctx context.Context, who Caller, id string) (history.Connector, error) {
 	if err := who.may(mayRead); err != nil {

@@ -111,6 +111,9 @@ func (a *API) createConnector(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, indexNameTaken(err, doc)
 	}
+	if err := a.expect(c, n); err != nil {
+		return answer{}, err
+	}
 	if !made {
 		return ok(map[string]any{"id": id, "result": "updated"})
 	}
@@ -185,6 +188,9 @@ func (a *API) deleteConnector(c *call) (answer, error) {
 	}
 	if err != nil {
 		return answer{}, notFoundAs(err, missingConnector(c.id))
+	}
+	if err := a.control.ForgetExternal(c.Context(), c.who, c.id); err != nil {
+		return answer{}, err
 	}
 	if jobs {
 		if err := a.deleteJobsOf(c); err != nil {

@@ -235,3 +235,38 @@ func (c *cron) within() (gap, first, last time.Duration) {
 	}
 	return gap, first, last
 }
+
+// quartzFields writes five fields of cron as Quartz does: with seconds, days of the week
+// from 1, and a ? for the days that do not count. ok is false where Quartz has no words
+// for it: both kinds of days.
+func quartzFields(crontab string) (expression string, ok bool) {
+	f := strings.Fields(crontab)
+	if len(f) != 5 || f[2] != "*" && f[4] != "*" && f[2] != "?" && f[4] != "?" {
+		return "", false
+	}
+	day, weekday := f[2], "?"
+	if f[4] != "*" && f[4] != "?" {
+		day, weekday = "?", shiftWeekdays(strings.ToUpper(f[4]))
+	}
+	expression = strings.Join([]string{"0", f[0], f[1], day, strings.ToUpper(f[3]), weekday}, " ")
+	_, err := parseCron(expression)
+	return expression, err == nil
+}
+
+// shiftWeekdays counts days of the week from 1; names and steps stay.
+func shiftWeekdays(s string) string {
+	items := strings.Split(s, ",")
+	for i, item := range items {
+		spread, step, stepped := strings.Cut(item, "/")
+		ends := strings.Split(spread, "-")
+		for k, e := range ends {
+			if n, err := strconv.Atoi(e); err == nil {
+				ends[k] = strconv.Itoa(n%7 + 1)
+			}
+		}
+		if items[i] = strings.Join(ends, "-"); stepped {
+			items[i] += "/" + step
+		}
+	}
+	return strings.Join(items, ",")
+}

@@ -116,6 +116,11 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, f *format) (answer, 
 		return answer{}, err
 	}
 	f.action = "cluster:admin/xpack/connector/" + rt.action
+	if r.Method != http.MethodGet {
+		if err := who.MayReport(); err != nil {
+			return answer{}, err
+		}
+	}
 	c := &call{Request: r, who: who, route: rt, id: id}
 	if c.params, err = readParams(r, rt.params); err != nil {
 		return answer{}, err

@@ -41,6 +41,19 @@ var patterns = []pattern{
 		{http.MethodPut, "put", nil, (*API).createConnector},
 		{http.MethodPost, "post", nil, (*API).createConnector},
 	}},
+	{[]string{"_sync_job"}, []route{
+		{http.MethodGet, "sync_job/list", []string{"from", "size", "status", "connector_id", "job_type"}, (*API).listJobs},
+		{http.MethodPost, "sync_job/post", nil, (*API).postJob},
+	}},
+	{[]string{"_sync_job", "*"}, []route{
+		{http.MethodGet, "sync_job/get", nil, (*API).getJob},
+		{http.MethodDelete, "sync_job/delete", nil, (*API).deleteJob},
+	}},
+	put("_sync_job/*/_check_in", "sync_job/check_in", (*API).checkInJob),
+	put("_sync_job/*/_claim", "sync_job/claim", (*API).claimJob),
+	put("_sync_job/*/_cancel", "sync_job/cancel", (*API).cancelJob),
+	put("_sync_job/*/_error", "sync_job/update_error", (*API).jobError),
+	put("_sync_job/*/_stats", "sync_job/update_stats", (*API).jobStats),
 	{[]string{"_secret"}, nil},
 	{[]string{"_secret", "*"}, nil},
 	{[]string{"*"}, []route{

@@ -31,10 +31,14 @@ func (a *API) updateScheduling(c *call) (answer, error) {
 	if len(set) == 0 {
 		return answer{}, in.bad("scheduling", illegalArgument("[scheduling] object needs to define at least one schedule type: [full | incremental | access_control]"))
 	}
-	return a.change(c, blind, func(doc document) error {
+	out, err := a.change(c, blind, func(doc document) error {
 		doc.merge(map[string]any{"scheduling": set})
 		return nil
 	})
+	if err != nil {
+		return answer{}, err
+	}
+	return out, a.expectAgain(c, c.id)
 }
 
 func readSchedule(n *node) (map[string]any, *exception) {

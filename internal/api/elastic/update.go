@@ -86,7 +86,11 @@ func (a *API) updateName(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return a.setTexts(c, in, "[name] and [description] cannot both be [null]. Please provide a value for at least one of them.", "name", "description")
+	out, err := a.setTexts(c, in, "[name] and [description] cannot both be [null]. Please provide a value for at least one of them.", "name", "description")
+	if err != nil {
+		return answer{}, err
+	}
+	return out, a.expectAgain(c, c.id)
 }
 
 var apiKeyShape = shape{name: "connector_update_api_key_id_request", fields: map[string]token{

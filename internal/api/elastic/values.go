@@ -177,7 +177,9 @@ func parseLong(s string) (n int64, why *exception) {
 	return int64(f), nil
 }
 
-func outOfRange(s string) *exception { return illegalArgument("Value [%s] is out of range for a long", s) }
+func outOfRange(s string) *exception {
+	return illegalArgument("Value [%s] is out of range for a long", s)
+}
 
 // date reads a date field; given is false for an absent field and for null.
 func (in *input) date(name string) (t time.Time, given bool, err error) {
