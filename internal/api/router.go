@@ -23,6 +23,7 @@ type Route struct {
 	Prefix string
 	// Match decides instead of Prefix when it is set, and before every prefix.
 	Match   func(rawPath string) bool
+	Method  string // of a Match: the only one it is for; empty: all
 	Handler http.Handler
 	// Mask returns what logs show instead of the path; nil: the path, without its query.
 	Mask func(rawPath string) string
@@ -90,10 +91,10 @@ func (r *Router) Add(route Route) {
 	}
 }
 
-// find returns the route of a raw path.
-func (r *Router) find(path string) (Route, bool) {
+// find returns the route of a method and a raw path.
+func (r *Router) find(method, path string) (Route, bool) {
 	for _, m := range r.matchers {
-		if m.Match(path) {
+		if (m.Method == "" || m.Method == method) && m.Match(path) {
 			return m, true
 		}
 	}
@@ -122,7 +123,7 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("X-Request-Id", id)
 	req = req.WithContext(withRequestID(req.Context(), id))
 	out := &response{ResponseWriter: w}
-	route, ok := r.find(path)
+	route, ok := r.find(req.Method, path)
 	if !ok {
 		route = Route{Name: "none", Handler: http.HandlerFunc(r.own)}
 		if isOwn(path) {

@@ -169,6 +169,7 @@ func (s *Service) routes() http.Handler {
 		router.Add(api.Route{Name: "native", Prefix: native.Root, MaxBody: -1, Handler: native.New(native.Config{
 			Control: s.control, Log: s.log, Version: s.cfg.Version, Stopping: s.stopping,
 		})})
+		s.addElastic(router)
 	}
 	return router
 }

@@ -24,6 +24,8 @@ type Store interface {
 	taskStore
 	registryStore
 	historyStore
+	connectorStore
+	externalStore
 }
 
 // taskStore keeps tasks. What the methods promise is said where they are implemented.

@@ -53,8 +53,8 @@ func insertJob(ctx context.Context, t *txn, j newJob) (id task.JobID, num int64,
 		return "", 0, err
 	}
 	id = task.NewJobID(j.at)
-	err = one(ctx, t, `INSERT INTO jobs (id, task, project, kind, state, started_at, source_time, ext)
-		VALUES ($1, $2, $3, $4, 'open', $5, $6, $7) RETURNING num`,
+	err = one(ctx, t, `INSERT INTO jobs (id, task, project, kind, state, started_at, source_time, ext, subject)
+		VALUES ($1, $2, $3, $4, 'open', $5, $6, $7, coalesce((SELECT k.id FROM tasks k WHERE k.num = $2), '')) RETURNING num`,
 		[]any{string(id), j.task, string(j.project), string(j.kind), micros(j.at), micros(j.sourceTime), ext}, &num)
 	return id, num, err
 }
@@ -230,62 +230,6 @@ func (s *Store) Jobs(ctx context.Context, project task.ProjectID, f JobFilter) (
 		return err
 	})
 	return jobs, err
-}
-
-// PutExternal records a job that somebody else's program does, with the counts it
-// reports. An empty ID opens a new one.
-func (s *Store) PutExternal(ctx context.Context, j task.Job, by task.Actor) (out task.Job, err error) {
-	err = s.change(ctx, func(ctx context.Context, t *txn) error {
-		var taskNum int64
-		var err error
-		if j.Task != "" {
-			if taskNum, err = s.taskNum(ctx, t, j.Task); err != nil {
-				return err
-			}
-		}
-		action := "job.report"
-		id := j.ID
-		if id == "" {
-			action = "job.start"
-			if id, _, err = insertJob(ctx, t, newJob{task: taskNum, project: j.Project, kind: task.ExternalJob, at: s.now()}); err != nil {
-				return err
-			}
-		}
-		if err := putExternal(ctx, t, id, j); err != nil {
-			return err
-		}
-		if out, err = readJob(ctx, t, "j.id = $1", string(id)); err != nil {
-			return err
-		}
-		return t.audit(ctx, by, out.Project, action, string(id), map[string]any{"state": out.State, "counts": out.Counts})
-	})
-	return out, err
-}
-
-func putExternal(ctx context.Context, t *txn, id task.JobID, j task.Job) error {
-	row, err := lockJob(ctx, t, id, "FOR NO KEY UPDATE")
-	if err != nil {
-		return err
-	}
-	if row.kind != task.ExternalJob {
-		return task.Errorf(task.Conflict, "job %s is not done by somebody else", id)
-	}
-	ext, err := encodeExt(j.Ext)
-	if err != nil {
-		return err
-	}
-	if j.State == "" {
-		j.State = task.JobOpen
-	}
-	if _, err := t.exec(ctx, "UPDATE jobs SET state = $1, ended_at = $2, why = $3, ext = $4 WHERE num = $5",
-		string(j.State), micros(j.EndedAt), clean(j.Why), ext, row.num); err != nil {
-		return err
-	}
-	if _, err := t.exec(ctx, "DELETE FROM job_counts WHERE job = $1", row.num); err != nil {
-		return err
-	}
-	c := counts{Counts: j.Counts}
-	return t.many(ctx, addJobCounts, [][]any{c.args(row.num, 0)})
 }
 
 // encodeExt writes the dialects' own fields as one JSON object.

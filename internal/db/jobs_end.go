@@ -227,7 +227,8 @@ func (s *Store) endSettled(ctx context.Context, j jobRow, ended []task.Job) ([]t
 	var job task.Job
 	var here bool
 	err := s.change(ctx, func(ctx context.Context, t *txn) error {
-		n, err := t.exec(ctx, `UPDATE jobs SET state = CASE WHEN ending = '' THEN 'done' ELSE ending END, ended_at = $1, manifest_due = 1
+		n, err := t.exec(ctx, `UPDATE jobs SET state = CASE WHEN ending = '' THEN 'done' ELSE ending END, ended_at = $1, manifest_due = 1,
+			has_failed = CASE WHEN EXISTS (SELECT 1 FROM job_counts c WHERE c.job = $2 AND c.failed > 0) THEN 1 ELSE 0 END
 			WHERE num = $2 AND ended_at = 0 AND state <> 'open'`, s.now().UnixMicro(), j.num)
 		if here = n == 1; err != nil || !here {
 			return err

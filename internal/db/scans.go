@@ -32,7 +32,7 @@ func (s *Store) HearsEvents(ctx context.Context, scan task.JobID) (hears bool, e
 // EndJobs.
 func (s *Store) ComparedScans(ctx context.Context, limit int) (out []task.JobID, err error) {
 	err = s.read(ctx, func(ctx context.Context, t *txn) error {
-		return each(ctx, t, `SELECT j.id FROM jobs j WHERE j.kind = 'scan' AND j.ended_at = 0 AND j.state IN ('open', 'closed')
+		return each(ctx, t, `SELECT j.id FROM jobs j WHERE j.kind = 'scan' AND j.kind <> 'external' AND j.ended_at = 0 AND j.state IN ('open', 'closed')
 			AND EXISTS (SELECT 1 FROM staged x WHERE x.job = j.num)
 			AND NOT EXISTS (SELECT 1 FROM partitions p WHERE p.job = j.num AND p.done = 0) ORDER BY j.num LIMIT $1`,
 			[]any{limit}, func(r rows) error {

@@ -45,6 +45,15 @@ type AccessKey struct {
 	ExpiresAt time.Time // zero: never
 }
 
+// App is an application that reports its own syncs, known by its DID. It belongs to one
+// project.
+type App struct {
+	DID       string // without did:abt:
+	Project   ProjectID
+	Name      string
+	CreatedAt time.Time
+}
+
 // Actor is who asked for a change; it goes to the audit chain.
 type Actor struct {
 	Key     KeyID   `json:"key,omitempty"` // empty: Lockstep itself

@@ -208,24 +208,3 @@ func testStatistics(t *testing.T, open Open) {
 	}
 	w.prove()
 }
-
-func testExternalJobs(t *testing.T, open Open) {
-	w := newWorld(t, open, db.Config{})
-	j, err := w.s.PutExternal(t.Context(), task.Job{Project: "p", Ext: map[task.Dialect][]byte{task.Elastic: []byte(`{"a":1}`)}}, task.Actor{})
-	w.must(err)
-	if j.Kind != task.ExternalJob || j.State != task.JobOpen || string(j.Ext[task.Elastic]) != `{"a":1}` {
-		t.Fatalf("opened %+v", j)
-	}
-	if ended, err := w.s.EndJobs(t.Context()); err != nil || len(ended) != 0 {
-		t.Fatalf("ended somebody else's job: %+v, %v", ended, err)
-	}
-	j.State, j.EndedAt, j.Counts = task.JobDone, w.clock.Now().Truncate(time.Microsecond).UTC(), task.Counts{Requested: 9, Synced: 8, Failed: 1, Bytes: 1 << 40}
-	got, err := w.s.PutExternal(t.Context(), j, task.Actor{})
-	w.must(err)
-	if got.Counts != j.Counts || got.State != task.JobDone || !got.EndedAt.Equal(j.EndedAt) {
-		t.Fatalf("reported %+v, want %+v", got, j)
-	}
-	own := w.accept("a")
-	_, err = w.s.PutExternal(t.Context(), task.Job{ID: own.Job, Project: "p"}, task.Actor{})
-	wantKind(t, "report of our own job", err, task.Conflict)
-}

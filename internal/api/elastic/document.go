@@ -1,0 +1,81 @@
+package elastic
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"time"
+)
+
+// document is what is kept of a connector or a sync job: JSON as its clients read it,
+// without the id. Fields that were never set are absent.
+type document map[string]any
+
+func decodeDocument(raw []byte) (document, error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var d document
+	err := dec.Decode(&d)
+	return d, err
+}
+
+// withID is a stored document as it is answered. It is spliced, since a page of a list
+// would spend its time on decoding.
+func withID(id string, raw []byte) (json.RawMessage, error) {
+	quoted, err := encode(id)
+	if err != nil {
+		return nil, err
+	}
+	out := append([]byte(`{"id":`), quoted...)
+	if len(raw) > 2 {
+		out = append(out, ',')
+	}
+	return append(out, raw[1:]...), nil
+}
+
+// merge makes an update as Elasticsearch does: objects merge, everything else is replaced.
+func (d document) merge(with map[string]any) {
+	for name, v := range with {
+		to, old := d[name].(map[string]any)
+		from, now := v.(map[string]any)
+		if !old || !now {
+			d[name] = v
+			continue
+		}
+		merged := document(maps.Clone(to))
+		merged.merge(from)
+		d[name] = map[string]any(merged)
+	}
+}
+
+// text returns the text of a field, empty when it has none.
+func (d document) text(name string) string {
+	s, _ := d[name].(string)
+	return s
+}
+
+// object returns an object within, nil when there is none.
+func (d document) object(name string) document {
+	m, _ := d[name].(map[string]any)
+	return m
+}
+
+// first returns the first of the objects in an array, nil when there is none.
+func (d document) first(name string) document {
+	all, _ := d[name].([]any)
+	if len(all) == 0 {
+		return nil
+	}
+	m, _ := all[0].(map[string]any)
+	return m
+}
+
+// later returns now, or the first moment after a date of the document: times of one field
+// never stand still, since clients compare them.
+func (d document) later(name string, now time.Time) time.Time {
+	now = now.UTC().Truncate(time.Microsecond)
+	if t, ok := parseDate(d.text(name)); ok && !now.After(t) {
+		return t.Add(time.Microsecond).Truncate(time.Microsecond)
+	}
+	return now
+}

@@ -1,0 +1,194 @@
+package elastic
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lockstep-sync/lockstep/internal/history"
+	"github.com/lockstep-sync/lockstep/internal/task"
+)
+
+// reported is the type of the jobs that _last_sync tells of. They stand in the history of
+// the project like any other, so that lateness and metrics go by them, and are no sync
+// jobs.
+const reported = "last_sync"
+
+// telling are the fields of _last_sync that speak of a sync that began or ended; the others
+// keep a place, or say when the next is due.
+var telling = []string{
+	"last_synced", "last_sync_status", "last_sync_error", "last_indexed_document_count", "last_deleted_document_count",
+}
+
+func mentions(set map[string]any, names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { _, told := set[name]; return told })
+}
+
+// lastExt is what is kept beside such a job: what it is told by.
+type lastExt struct {
+	Synced      string `json:"last_synced,omitempty"`
+	Scheduled   string `json:"last_sync_scheduled_at,omitempty"`
+	Incremental string `json:"last_incremental_sync_scheduled_at,omitempty"`
+}
+
+// tellHistory records the sync that a connector tells of: reports of one sync are one job.
+func (a *API) tellHistory(c *call, n history.Connector, set map[string]any) error {
+	if !mentions(set, telling...) {
+		return nil
+	}
+	doc, err := decodeDocument(n.Doc)
+	if err != nil {
+		return internal(c.Context(), a.log, err)
+	}
+	key := lastExt{doc.text("last_synced"), doc.text("last_sync_scheduled_at"), doc.text("last_incremental_sync_scheduled_at")}
+	recent, _, err := a.control.ExternalJobs(c.Context(), c.who,
+		history.ExternalFilter{Origin: task.Elastic, Subject: c.id, Types: []string{reported}}, 0, 1)
+	if err != nil {
+		return err
+	}
+	if len(recent) == 1 && sameSync(recent[0], key, doc, set) {
+		return a.retell(c, recent[0].ID, key, doc)
+	}
+	next := history.ExternalJob{Subject: c.id}
+	a.recordLast(&next, key, doc)
+	id := lastID(c, key, next.State)
+	_, err = a.control.ReportExternal(c.Context(), c.who, history.ExternalReport{
+		ID: id, Subject: c.id, Name: n.Name, Type: reported, Status: next.Status, State: next.State, Counts: next.Counts,
+		StartedAt: next.StartedAt, EndedAt: next.EndedAt, Why: next.Why, Ext: next.Ext[task.Elastic],
+	})
+	if task.KindOf(err) == task.Conflict { // the same report, told twice at once or again later
+		return a.retell(c, id, key, doc)
+	}
+	return err
+}
+
+func (a *API) retell(c *call, id task.JobID, key lastExt, doc document) error {
+	_, err := a.control.UpdateExternal(c.Context(), c.who, id, func(j *history.ExternalJob) error {
+		a.recordLast(j, key, doc)
+		return nil
+	})
+	return err
+}
+
+// sameSync says whether a report is about the sync of an earlier one:
+//
+//	earlier    the report                                       same
+//	runs       also runs, by a later schedule                   no
+//	runs       anything else                                    yes
+//	ended      runs                                             no
+//	ended      has the same times                               yes
+//	ended      mentions neither last_synced nor the status      yes: it corrects
+//	ended      has the first last_synced, and no status         yes: it completes
+//	ended      anything else                                    no
+func sameSync(j history.ExternalJob, key lastExt, doc document, set map[string]any) bool {
+	var was lastExt
+	if err := json.Unmarshal(j.Ext[task.Elastic], &was); err != nil {
+		return false
+	}
+	ends := lastState(doc).Ended()
+	if !j.State.Ended() {
+		return ends || !mentions(set, "last_sync_status") || was.Scheduled == "" || was.Scheduled == key.Scheduled
+	}
+	status := mentions(set, "last_sync_status")
+	return ends && (was == key || !status && !mentions(set, "last_synced") || !status && was.Synced == "")
+}
+
+// lastState is what the history calls the state that a connector's document tells.
+func lastState(doc document) task.JobState {
+	if s, told := jobStates[doc.text("last_sync_status")]; told {
+		return s
+	}
+	if doc.text("last_sync_error") != "" {
+		return task.JobFailed
+	}
+	return task.JobDone
+}
+
+// lastWords are the words for states that no status was told of.
+var lastWords = map[task.JobState]string{task.JobFailed: "error", task.JobDone: "completed"}
+
+// recordLast fills a job of the history with what a connector's document tells.
+func (a *API) recordLast(j *history.ExternalJob, key lastExt, doc document) {
+	j.Type, j.State, j.Status, j.Why = reported, lastState(doc), doc.text("last_sync_status"), ""
+	if j.Status == "" {
+		j.Status = lastWords[j.State]
+	}
+	if j.State != task.JobDone {
+		j.Why = doc.text("last_sync_error")
+	}
+	j.Counts = documents(doc.count("last_indexed_document_count"), doc.count("last_deleted_document_count"))
+	was := j.EndedAt
+	j.EndedAt = time.Time{}
+	if j.State.Ended() {
+		if t, ok := parseDate(key.Synced); ok {
+			j.EndedAt = t.Truncate(time.Microsecond)
+		} else if j.EndedAt = was; was.IsZero() {
+			j.EndedAt = a.now().Truncate(time.Microsecond)
+		}
+	}
+	if j.StartedAt.IsZero() {
+		j.StartedAt = a.now().Truncate(time.Microsecond)
+		for _, at := range []string{key.Scheduled, key.Incremental, key.Synced} {
+			if t, ok := parseDate(at); ok {
+				j.StartedAt = t.Truncate(time.Microsecond)
+				break
+			}
+		}
+	}
+	raw, err := json.Marshal(key)
+	if err != nil { // three texts encode
+		raw = []byte("{}")
+	}
+	j.Ext = map[task.Dialect][]byte{task.Elastic: raw}
+}
+
+// lastID is the id of the job that a report tells of: the same for the same report.
+func lastID(c *call, key lastExt, state task.JobState) task.JobID {
+	ended := "runs"
+	if state.Ended() {
+		ended = "ended"
+	}
+	h := sha256.New()
+	for _, part := range []string{string(c.who.Project), c.id, key.Synced, key.Scheduled, key.Incremental, ended} {
+		h.Write([]byte(part))
+		h.Write([]byte{0})
+	}
+	return task.JobID(strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(h.Sum(nil)[:16])))
+}
+
+// expectAgain does expect for the connector of a call as it is now stored.
+func (a *API) expectAgain(c *call, id string) error {
+	n, err := a.control.Connector(c.Context(), c.who, id)
+	if task.KindOf(err) == task.NotFound && err != nil || err == nil && n.Deleted {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return a.expect(c, n)
+}
+
+// expect tells lateness how often a connector is to sync: by its enabled schedules that
+// index documents, the most frequent of them.
+func (a *API) expect(c *call, n history.Connector) error {
+	doc, err := decodeDocument(n.Doc)
+	if err != nil {
+		return internal(c.Context(), a.log, err)
+	}
+	var every time.Duration
+	for _, name := range []string{fullSync, incrementalSync} {
+		s := doc.object("scheduling").object(name)
+		if enabled, _ := s["enabled"].(bool); !enabled {
+			continue
+		}
+		if cron, err := parseCron(s.text("interval")); err == nil {
+			if d := cron.every(a.now()); d > 0 && (every == 0 || d < every) {
+				every = d
+			}
+		}
+	}
+	return a.control.ExpectExternal(c.Context(), c.who, n.ID, n.Name, every)
+}

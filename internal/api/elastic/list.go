@@ -1,0 +1,110 @@
+package elastic
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/lockstep-sync/lockstep/internal/history"
+)
+
+// page is the answer of a list.
+type page struct {
+	Count   int64             `json:"count"`
+	Results []json.RawMessage `json:"results"`
+}
+
+// connectorFilter reads the query of a list of connectors.
+func connectorFilter(p params) (f history.ConnectorFilter, err error) {
+	if f.From, f.Size, err = p.page(); err != nil {
+		return f, err
+	}
+	if f.Deleted, err = p.truth("include_deleted"); err != nil {
+		return f, err
+	}
+	f.IndexNames, f.Names, f.ServiceTypes = p.list("index_name"), p.list("connector_name"), p.list("service_type")
+	for _, name := range f.IndexNames {
+		if why := badIndexName(name); why != "" {
+			return f, notValid("Invalid index name [" + name + "], " + why)
+		}
+	}
+	if n := len(f.IndexNames) + len(f.Names) + len(f.ServiceTypes); n > maxTerms {
+		return f, illegalArgument("the list is filtered by [%d] values; at most [%d] are taken", n, maxTerms)
+	}
+	if q, _ := p.last("query"); q != "" {
+		f.Match = matchQuery(q)
+	}
+	return f, nil
+}
+
+// maxTerms is how many values the filters of a list may have together.
+const maxTerms = 1000
+
+// matchQuery is *query* on the index name and the name, letter by letter, and on the words
+// of the description, which are compared in lower case. * and ? in it are wildcards.
+func matchQuery(query string) func(indexName, name, description string) bool {
+	words := strings.ToLower(query)
+	return func(indexName, name, description string) bool {
+		if contains(indexName, query) || contains(name, query) {
+			return true
+		}
+		for word := range strings.FieldsSeq(strings.ToLower(description)) {
+			if contains(word, words) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// contains says whether a part of s fits a pattern with * and ?. It goes back to the last
+// * alone, so its time is bounded by the product of the lengths.
+func contains(s, pattern string) bool {
+	pattern = "*" + pattern + "*"
+	i, j, star, mark := 0, 0, -1, 0
+	for i < len(s) {
+		switch {
+		case j < len(pattern) && pattern[j] == '*':
+			star, mark = j, i
+			j++
+		case j < len(pattern) && (pattern[j] == '?' || pattern[j] == s[i]):
+			i++
+			j++
+		case star >= 0:
+			mark++
+			i, j = mark, star+1
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[j:], "*") == ""
+}
+
+// listConnectors answers a page of connectors, tasks among them.
+func (a *API) listConnectors(c *call) (answer, error) {
+	f, err := connectorFilter(c.params)
+	if err != nil {
+		return answer{}, err
+	}
+	rows, total, err := a.control.Connectors(c.Context(), c.who, f)
+	if err != nil {
+		return answer{}, err
+	}
+	out := page{total, make([]json.RawMessage, 0, len(rows))}
+	for _, row := range rows {
+		var raw json.RawMessage
+		if row.Task == "" {
+			raw, err = withID(row.Connector.ID, row.Connector.Doc)
+		} else {
+			raw, err = a.managedRow(c, row)
+		}
+		if err != nil {
+			return answer{}, err
+		}
+		if raw == nil { // a task that was deleted since
+			out.Count--
+			continue
+		}
+		out.Results = append(out.Results, raw)
+	}
+	return ok(out)
+}
