@@ -19,18 +19,22 @@ var externalRows = flag.Int("external-rows", 1_000_000, "jobs that BenchmarkExte
 // thousand, all of those among the oldest tenth.
 func seed(b *testing.B, s *db.Store) {
 	b.Helper()
-	if err := s.Exec(b.Context(), fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
-		INSERT INTO jobs (id, task, project, kind, state, started_at, ended_at, ext, origin, subject, reported_type, reported_status, reported_at)
-		SELECT 'id' || i, 0, 'p', 'external', 'done', 1000000 + i, 1000000 + i,
-			'{"didspaces":{"source":"s","target":"t","totalCount":3,"errorCount":0,"successCount":3,"size":9,"duration":1}}', 'didspaces',
-			CASE WHEN i %% 10 = 0 THEN 'small' WHEN i %% 100 = 1 THEN 'tiny' ELSE 'app' END, 'app-objects-sync',
-			CASE WHEN i %% 1000 = 0 AND i < %d THEN 'failed' WHEN i %% 7 = 0 THEN 'pending' ELSE 'succeeded' END, 1000000 + i FROM n`,
-		*externalRows, *externalRows/10)); err != nil {
-		b.Fatal(err)
-	}
-	if err := s.Exec(b.Context(), `INSERT INTO job_counts (job, shard, requested, synced, failed, ignored, unchanged, deleted, flagged, missed, bytes, unlisted)
-		SELECT num, 0, 3, 3, 0, 0, 0, 0, 0, 0, 9, 0 FROM jobs`); err != nil {
-		b.Fatal(err)
+	const step = 50_000 // a statement must end within the server's patience
+	for from := 0; from < *externalRows; from += step {
+		to := min(from+step, *externalRows)
+		if err := s.Exec(b.Context(), fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+			INSERT INTO jobs (id, task, project, kind, state, started_at, ended_at, ext, origin, subject, reported_type, reported_status, reported_at)
+			SELECT 'id' || i, 0, 'p', 'external', 'done', 1000000 + i, 1000000 + i,
+				'{"didspaces":{"source":"s","target":"t","totalCount":3,"errorCount":0,"successCount":3,"size":9,"duration":1}}', 'didspaces',
+				CASE WHEN i %% 10 = 0 THEN 'small' WHEN i %% 100 = 1 THEN 'tiny' ELSE 'app' END, 'app-objects-sync',
+				CASE WHEN i %% 1000 = 0 AND i < %d THEN 'failed' WHEN i %% 7 = 0 THEN 'pending' ELSE 'succeeded' END, 1000000 + i FROM n`,
+			from+1, to, *externalRows/10)); err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Exec(b.Context(), fmt.Sprintf(`INSERT INTO job_counts (job, shard, requested, synced, failed, ignored, unchanged, deleted, flagged, missed, bytes, unlisted)
+			SELECT num, 0, 3, 3, 0, 0, 0, 0, 0, 0, 9, 0 FROM jobs WHERE num > %d AND num <= %d`, from, to)); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/lockstep-sync/lockstep/internal/did"
 )
 
 // The headers of a signed request.
@@ -44,12 +46,12 @@ func verify(h http.Header, s signed, now time.Time) (signer, error) {
 				"sign it with the official client and a wallet; an access key is no use here")
 		}
 	}
-	who, err := parseAddress(h.Get(headerDID))
+	who, err := did.Parse(h.Get(headerDID))
 	if err != nil {
 		return signer{}, unauthenticated("x-app-did is no DID address", "send the wallet's address, e.g. zNK…")
 	}
 	pk, ok := parseKey(h.Get(headerKey))
-	if !ok || !who.isOf(pk) {
+	if !ok || !who.IsOf(pk) {
 		return signer{}, unauthenticated("x-app-pk is not the public key of x-app-did", "send it as 0x and hexadecimal digits")
 	}
 	t, err := parseToken("x-app-token", h.Get(headerToken))
@@ -70,32 +72,32 @@ func verify(h http.Header, s signed, now time.Time) (signer, error) {
 		return signer{}, unauthenticated("x-app-token is made for another method or address than "+s.method+" "+s.target,
 			"let no proxy change the path, or have it send X-Forwarded-Prefix")
 	}
-	return signer{did: who.text, of: of}, nil
+	return signer{did: who.String(), of: of}, nil
 }
 
 // delegator returns for whom a wallet acts.
-func delegator(text string, who address, now time.Time) (string, error) {
+func delegator(text string, who did.Address, now time.Time) (string, error) {
 	if text == "" {
-		return who.text, nil
+		return who.String(), nil
 	}
 	t, err := parseToken("x-app-delegation", text)
 	if err != nil {
 		return "", err
 	}
-	from, err := parseAddress(t.body.Delegator)
+	from, err := did.Parse(t.body.Delegator)
 	pk, ok := parseKey(t.body.UserKey)
-	if err != nil || !ok || !from.isOf(pk) {
+	if err != nil || !ok || !from.IsOf(pk) {
 		return "", unauthenticated("x-app-delegation is not made by the wallet whose key it holds", "have the delegation made again")
 	}
 	if err := t.verify("x-app-delegation", from, pk, now); err != nil {
 		return "", err
 	}
-	if to, err := parseAddress(t.body.Delegate); err != nil || to.text != who.text {
+	if to, err := did.Parse(t.body.Delegate); err != nil || to.String() != who.String() {
 		return "", unauthenticated("x-app-delegation is made out to another wallet", "send one made out to x-app-did")
 	}
 	for _, p := range t.body.Permissions {
 		if p.Role == agentRole {
-			return from.text, nil
+			return from.String(), nil
 		}
 	}
 	return "", unauthenticated("x-app-delegation does not hold the permission "+agentRole, "have it made with that role")

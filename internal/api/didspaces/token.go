@@ -14,6 +14,7 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 
+	"github.com/lockstep-sync/lockstep/internal/did"
 	"github.com/lockstep-sync/lockstep/internal/task"
 )
 
@@ -105,35 +106,35 @@ func parseToken(what, text string) (t token, err error) {
 }
 
 // algorithms are the names of the signatures that a kind of key makes, in lower case.
-var algorithms = map[keyType][]string{
-	keyEd25519: {"ed25519"}, keySecp256k1: {"es256k", "secp256k1"}, keyEthereum: {"ethereum"}, keyPasskey: {"passkey"},
+var algorithms = map[did.Key][]string{
+	did.Ed25519: {"ed25519"}, did.Secp256k1: {"es256k", "secp256k1"}, did.Ethereum: {"ethereum"}, did.Passkey: {"passkey"},
 }
 
 // verify checks that the owner of a public key signed the token and that its times fit.
 // who is the address that the key must have.
-func (t token) verify(what string, who address, pk []byte, now time.Time) error {
+func (t token) verify(what string, who did.Address, pk []byte, now time.Time) error {
 	refuse := func(text, next string) error { return unauthenticated(what+" "+text, next) }
 	fits := false
-	for _, name := range algorithms[who.key] {
+	for _, name := range algorithms[who.Key()] {
 		fits = fits || strings.EqualFold(t.alg, name)
 	}
 	switch {
-	case who.key == keyPasskey:
+	case who.Key() == did.Passkey:
 		return refuse("is signed with a passkey, which programs cannot use", "use an Ed25519 wallet")
 	case !fits:
-		return refuse("names an algorithm that does not fit the key of "+who.text, "use the official client")
-	case t.body.Issuer != method+who.text && t.body.Issuer != who.text && !(who.eth && strings.EqualFold(strings.TrimPrefix(t.body.Issuer, method), who.text)):
+		return refuse("names an algorithm that does not fit the key of "+who.String(), "use the official client")
+	case t.body.Issuer != did.Method+who.String() && t.body.Issuer != who.String() && !(who.AnyCase() && strings.EqualFold(strings.TrimPrefix(t.body.Issuer, did.Method), who.String())):
 		return refuse("is issued by another DID than the one whose key it is sent with", "send x-app-did and x-app-pk of the wallet that signs")
 	}
 	if err := t.inTime(what, now); err != nil {
 		return err
 	}
-	if who.key != keyEd25519 && t.body.Version != "1.1.0" {
+	if who.Key() != did.Ed25519 && t.body.Version != "1.1.0" {
 		return refuse("is of a version in which signatures of this kind of key cover the first 32 bytes of a constant header and nothing else: "+
 			"whoever has seen one can forge any other", "sign with an Ed25519 wallet, or pass the client "+
 			"{...wallet, signJWT: (payload, doSign) => wallet.signJWT(payload, doSign, '1.1.0')}")
 	}
-	if !t.signedBy(who.key, pk) {
+	if !t.signedBy(who.Key(), pk) {
 		return refuse("is not signed by the key that x-app-pk gives", "sign the request with the official client")
 	}
 	return nil
@@ -156,21 +157,21 @@ func (t token) inTime(what string, now time.Time) error {
 
 // signedBy verifies the signature. From version 1.1.0 on the message is hashed first;
 // before, keys on curves with a hash of their own sign nothing (verify refuses them).
-func (t token) signedBy(key keyType, pk []byte) bool {
+func (t token) signedBy(key did.Key, pk []byte) bool {
 	message := []byte(t.signed)
 	if t.body.Version == "1.1.0" {
 		sum := sha3.Sum256(message)
 		message = sum[:]
 	}
 	switch key {
-	case keyEd25519:
+	case did.Ed25519:
 		return len(pk) == ed25519.PublicKeySize && ed25519.Verify(pk, message, t.signature)
-	case keyEthereum:
+	case did.Ethereum:
 		pk = append([]byte{4}, pk...)
 		fallthrough
-	case keySecp256k1:
+	case did.Secp256k1:
 		return verifyECDSA(pk, message, t.signature)
-	case keyPasskey:
+	case did.Passkey:
 	}
 	return false
 }

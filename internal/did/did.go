@@ -1,4 +1,6 @@
-package didspaces
+// Package did reads decentralized identifiers of the method abt: the addresses of apps and
+// wallets, which are made from their public keys. It verifies no signatures.
+package did
 
 import (
 	"bytes"
@@ -14,26 +16,27 @@ import (
 	legacy "golang.org/x/crypto/sha3"
 )
 
-// method begins a DID; an address is what follows.
-const method = "did:abt:"
+// Method begins a DID; an address is what follows.
+const Method = "did:abt:"
 
-// address is a DID's address, taken apart. Its text is the only form it has: case
+// Address is a DID's address, taken apart. Its text is the only form it has: case
 // matters, but for Ethereum addresses, whose text is the one with the checksum in it.
-type address struct {
+type Address struct {
 	text string
-	key  keyType
+	key  Key
 	kind uint16 // role (6 bits), key (5), hash (5)
 	eth  bool   // 20 bytes of an Ethereum address instead
 }
 
-// keyType is the kind of key that an address is made from.
-type keyType uint8
+// Key is the kind of key that an address is made from.
+type Key uint8
 
+// The kinds of key.
 const (
-	keyEd25519 keyType = iota
-	keySecp256k1
-	keyEthereum
-	keyPasskey
+	Ed25519 Key = iota
+	Secp256k1
+	Ethereum
+	Passkey
 )
 
 // hashes are what an address may be made with, by the number in its type. Keccak-384 is
@@ -48,6 +51,15 @@ var hashes = [...]func() hash.Hash{
 	sha256.New,
 }
 
+// String is the address without did:abt:, in the one form it has.
+func (a Address) String() string { return a.text }
+
+// Key is the kind of key that the address is made from.
+func (a Address) Key() Key { return a.key }
+
+// AnyCase says that case tells nothing apart in texts of the address.
+func (a Address) AnyCase() bool { return a.eth }
+
 func digestOf(h hash.Hash, parts ...[]byte) []byte {
 	for _, p := range parts {
 		h.Write(p)
@@ -60,34 +72,34 @@ var errAddress = errors.New("not a DID address")
 // maxAddress is longer than any address is.
 const maxAddress = 64
 
-// parseAddress reads an address, with or without did:abt:.
-func parseAddress(text string) (address, error) {
-	text = strings.TrimPrefix(text, method)
+// Parse reads an address, with or without did:abt:.
+func Parse(text string) (Address, error) {
+	text = strings.TrimPrefix(text, Method)
 	if len(text) > maxAddress {
-		return address{}, errAddress
+		return Address{}, errAddress
 	}
 	if strings.HasPrefix(text, "0x") {
 		return parseEthereum(text)
 	}
 	digits, ok := strings.CutPrefix(text, "z")
 	if !ok {
-		return address{}, errAddress
+		return Address{}, errAddress
 	}
 	raw, ok := decodeBase58(digits)
 	if !ok || len(raw) != 26 {
-		return address{}, errAddress
+		return Address{}, errAddress
 	}
 	kind := binary.BigEndian.Uint16(raw)
-	a := address{text: text, kind: kind, key: keyType(kind >> 5 & 31)}
+	a := Address{text: text, kind: kind, key: Key(kind >> 5 & 31)}
 	h := a.hash()
-	if h == nil || a.key > keyPasskey || !bytes.Equal(digestOf(h, raw[:22])[:4], raw[22:]) {
-		return address{}, errAddress
+	if h == nil || a.key > Passkey || !bytes.Equal(digestOf(h, raw[:22])[:4], raw[22:]) {
+		return Address{}, errAddress
 	}
 	return a, nil
 }
 
 // hash returns the hash that an address is made with, nil when there is none such.
-func (a address) hash() hash.Hash {
+func (a Address) hash() hash.Hash {
 	if n := int(a.kind & 31); n < len(hashes) && hashes[n] != nil {
 		return hashes[n]()
 	}
@@ -96,17 +108,17 @@ func (a address) hash() hash.Hash {
 
 // parseEthereum reads an Ethereum address. In one case alone it has no checksum; else the
 // checksum must hold (EIP-55).
-func parseEthereum(text string) (address, error) {
+func parseEthereum(text string) (Address, error) {
 	raw, err := hex.DecodeString(text[2:])
 	if err != nil || len(raw) != 20 {
-		return address{}, errAddress
+		return Address{}, errAddress
 	}
 	checked := checksumCase(raw)
 	digits := text[2:]
 	if digits != strings.ToLower(digits) && digits != strings.ToUpper(digits) && text != checked {
-		return address{}, errAddress
+		return Address{}, errAddress
 	}
-	return address{text: checked, key: keyEthereum, eth: true}, nil
+	return Address{text: checked, key: Ethereum, eth: true}, nil
 }
 
 // checksumCase writes 20 bytes as EIP-55 has it: a digit is upper case where the hash of
@@ -122,8 +134,8 @@ func checksumCase(raw []byte) string {
 	return "0x" + string(digits)
 }
 
-// isOf says whether an address is made from a public key.
-func (a address) isOf(pk []byte) bool {
+// IsOf says whether an address is made from a public key.
+func (a Address) IsOf(pk []byte) bool {
 	if a.eth {
 		return len(pk) == 64 && checksumCase(digestOf(legacy.NewLegacyKeccak256(), pk)[12:]) == a.text
 	}
