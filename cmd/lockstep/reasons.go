@@ -13,6 +13,7 @@ var ignoredWords = map[task.Reason]string{
 	task.Excluded:             "excluded by a rule",
 	task.DestinationExists:    "left alone because they exist",
 	task.SourceGone:           "gone at the source meanwhile",
+	task.LiteralKey:           "not there, and synced with their plus signs as written",
 	task.Superseded:           "named again meanwhile",
 	task.DeleteSuperseded:     "not deleted because they are back at the source",
 }

@@ -3,10 +3,13 @@ package app
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -62,6 +65,7 @@ type openEndpoint struct {
 
 	mu      sync.Mutex
 	buckets map[string]*openBucket
+	guests  map[[sha256.Size]byte]*openEndpoint // by the credentials that tasks keep
 }
 
 // openBucket is opened by whoever asks first, while others wait.
@@ -75,6 +79,7 @@ type openBucket struct {
 // driver opens the buckets of a store.
 type driver interface {
 	open(ctx context.Context, bucket string) (objstore.Bucket, error)
+	buckets(ctx context.Context) ([]string, error)
 	io.Closer
 }
 
@@ -170,7 +175,15 @@ func (e *openEndpoint) bucket(ctx context.Context, name string) (objstore.Bucket
 	return o.b, nil
 }
 
-func (e *openEndpoint) close() error { return e.driver.Close() }
+func (e *openEndpoint) close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	err := e.driver.Close()
+	for _, g := range e.guests {
+		err = errors.Join(err, g.close())
+	}
+	return err
+}
 
 // objects are the buckets of an S3 store, which share connections.
 type objects struct {
@@ -187,6 +200,8 @@ func (d objects) open(_ context.Context, bucket string) (objstore.Bucket, error)
 	}
 	return b, nil
 }
+
+func (d objects) buckets(ctx context.Context) ([]string, error) { return d.svc.Buckets(ctx, d.cfg) }
 
 func (d objects) Close() error { d.svc.Close(); return nil }
 
@@ -207,6 +222,21 @@ func (d directories) open(_ context.Context, bucket string) (objstore.Bucket, er
 	return b, nil
 }
 
+// buckets are the directories; others' files beside them are none.
+func (d directories) buckets(context.Context) ([]string, error) {
+	entries, err := os.ReadDir(d.dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), file.Reserved) {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
 func (directories) Close() error { return nil }
 
 // memory is a store that ends with the process.
@@ -215,5 +245,7 @@ type memory struct{ svc *mem.Service }
 func (d memory) open(_ context.Context, bucket string) (objstore.Bucket, error) {
 	return d.svc.Bucket(bucket), nil
 }
+
+func (d memory) buckets(context.Context) ([]string, error) { return d.svc.Names(), nil }
 
 func (memory) Close() error { return nil }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/lockstep-sync/lockstep/internal/control"
 	"github.com/lockstep-sync/lockstep/internal/db"
 	"github.com/lockstep-sync/lockstep/internal/objstore"
 	"github.com/lockstep-sync/lockstep/internal/objstore/limit"
@@ -103,10 +104,23 @@ func (r *registry) open(ctx context.Context, id task.ID) (*worker.Ends, error) {
 	if err != nil {
 		return nil, err
 	}
+	given, err := control.OpenGiven(r.box, k)
+	if err != nil {
+		return nil, err
+	}
+	if src, err = r.as(src, given.Source); err != nil {
+		return nil, err
+	}
+	if dst, err = r.as(dst, given.Destination); err != nil {
+		return nil, err
+	}
 	r.mu.Lock()
 	known := r.ends[id]
 	r.mu.Unlock()
-	if known == nil || known.ends.Task.Version != k.Version || known.src != src || known.dst != dst {
+	switch {
+	case forgotten(known, k):
+		known, src, dst = known.stopped(k), known.src, known.dst
+	case known == nil || known.ends.Task.Version != k.Version || known.src != src || known.dst != dst:
 		if known, err = r.newEnds(ctx, k, src, dst); err != nil {
 			return nil, err
 		}

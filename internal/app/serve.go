@@ -172,6 +172,7 @@ func (s *Service) routes() http.Handler {
 		})})
 		s.addElastic(router)
 		router.Add(s.didspaces())
+		s.addOMS(router)
 	}
 	return router
 }
@@ -224,7 +225,7 @@ func (s *Service) Run(ctx context.Context) error {
 // workers are the parts that do what was asked.
 func (s *Service) workers(node task.NodeID) []func(context.Context) error {
 	lanes := worker.NewLanes(worker.LanesConfig{
-		Node: node, Queue: s.db, Deletes: s.db, Wake: s.db.Wake(), Stores: s.stores, Log: s.log, Ended: s.metrics.ended,
+		Node: node, Queue: s.db, Deletes: s.db, Wake: s.db.Wake(), Stores: s.stores, Log: s.log, Ended: s.metrics.ended, Accept: s.in,
 	})
 	scans := worker.NewScans(worker.ScansConfig{
 		Node: node, Partitions: s.db, Scans: s.db, Jobs: s.db, Stores: s.stores, Log: s.log, Sweep: 500 * time.Millisecond,

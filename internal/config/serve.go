@@ -41,9 +41,36 @@ type Serve struct {
 
 	TLSCert, TLSKey string // PEM files; both or none
 
+	OMS OMS
+
 	Project   task.ProjectID // of the first access key
 	AccessKey task.KeyID     // the first access key; empty: one is made
 	SecretKey secret.String
+}
+
+// OMS says how the OMS dialect answers.
+type OMS struct {
+	EventKeys  int      // most keys of one request of events; 0: 10
+	KeyForm    string   // how they are encoded: form or path; "" is form
+	MaxTasks   int      // of a project; 0: no limit
+	AllowHosts []string // hosts of stores that clients may name by their address
+}
+
+func (o *OMS) check() error {
+	switch {
+	case o.EventKeys < 0 || o.EventKeys > 100:
+		return invalid("BAD_OMS_EVENT_KEYS", "a request of events has 1 to 100 keys", "leave --oms-event-keys out for 10")
+	case o.KeyForm != "" && o.KeyForm != "form" && o.KeyForm != "path":
+		return invalid("BAD_OMS_KEYS", fmt.Sprintf("%q is no encoding of keys", o.KeyForm), "use form (+ is a space) or path (+ is a plus)")
+	case o.MaxTasks < 0:
+		return invalid("BAD_OMS_MAX_TASKS", "a limit of tasks is below zero", "leave --oms-max-tasks out for none")
+	}
+	for _, h := range o.AllowHosts {
+		if h == "" || strings.ContainsAny(h, "/@ ") {
+			return invalid("BAD_OMS_ALLOW_HOST", fmt.Sprintf("%q is no host", h), "write HOST, HOST:PORT or *.DOMAIN")
+		}
+	}
+	return nil
 }
 
 // Check completes and validates the settings. Errors are *task.Error of kind Invalid.
@@ -99,5 +126,5 @@ func (c *Serve) checkRest() error {
 		}
 		c.AllowDirs[i] = filepath.Clean(d)
 	}
-	return nil
+	return c.OMS.check()
 }

@@ -51,6 +51,11 @@ func (c *Control) move(ctx context.Context, who Caller, ref string, to, refused 
 			}
 			return &task.Error{Kind: task.Conflict, Code: code, Text: text, Next: next}
 		}
+		if to == task.Active {
+			if err := c.mayWork(ctx, *k); err != nil {
+				return err
+			}
+		}
 		k.State = to
 		return nil
 	})

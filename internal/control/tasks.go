@@ -23,6 +23,8 @@ type NewTask struct {
 	// State is the first state; empty: active.
 	State task.State
 	Ext   map[task.Dialect][]byte
+	// Given are credentials that come with the task; nil: none do.
+	Given *Given
 }
 
 // CreateTask makes a task in the caller's project. Conflict: its name is taken, or its
@@ -46,6 +48,13 @@ func (c *Control) CreateTask(ctx context.Context, who Caller, n NewTask) (task.T
 	}
 	if err := c.checkPlaces(ctx, k); err != nil {
 		return task.Task{}, err
+	}
+	if n.Given != nil {
+		k.ID = task.NewID()
+		var err error
+		if k.Sealed, err = c.seal(ctx, who, k, *n.Given); err != nil {
+			return task.Task{}, err
+		}
 	}
 	return c.store.CreateTask(ctx, k, who.Actor)
 }
@@ -79,6 +88,9 @@ func (c *Control) ChangeTask(ctx context.Context, who Caller, ref string, ch Tas
 		moved := ch.Source != nil && *ch.Source != k.Source || ch.Destination != nil && *ch.Destination != k.Destination
 		if moved && k.State != task.Stopped {
 			return &task.Error{Kind: task.Conflict, Code: "TASK_NOT_STOPPED", Text: "the places of a task change only while it is stopped", Next: "stop it first"}
+		}
+		if moved {
+			k.Sealed = nil // credentials are for the store they were given for
 		}
 		set(&k.Source, ch.Source)
 		set(&k.Destination, ch.Destination)

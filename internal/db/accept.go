@@ -195,6 +195,9 @@ func (a *acceptance) take(b queue.Batch, j *openJob) {
 			laneNum: laneNum{k.num, task.ShardOf(e.Key, k.shards)}, key: e.Key, class: class, rank: rankOf(class),
 			job: j.num, acceptedAt: at, nextAt: max(at, micros(e.NotBefore)),
 		}
+		if e.Otherwise != "" {
+			r.known = queue.Known{Otherwise: e.Otherwise}.Append(nil)
+		}
 		a.rows = append(a.rows, r)
 		a.tally.at(accountOf(r.laneNum, class, j.num, at)).Requested++
 		a.lines.add(received, func(dst []byte) []byte { return history.AppendReceived(dst, e.Key) })

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"strconv"
@@ -10,20 +11,23 @@ import (
 )
 
 const taskColumns = `id, project, name, description, state, shards, origin, src_endpoint, src_bucket, src_prefix,
-	dst_endpoint, dst_bucket, dst_prefix, options, ext, created_at, started_at, changed_at, version`
+	dst_endpoint, dst_bucket, dst_prefix, options, ext, created_at, started_at, changed_at, version, sealed`
 
 func scanTask(r rows) (k task.Task, err error) {
-	var src, dst []byte
+	var src, dst, sealed []byte
 	var options, ext string
 	var created, started, changed int64
 	err = r.Scan(&k.ID, &k.Project, &k.Name, &k.Description, &k.State, &k.Shards, &k.Origin,
 		&k.Source.Endpoint, &k.Source.Bucket, &src, &k.Destination.Endpoint, &k.Destination.Bucket, &dst,
-		&options, &ext, &created, &started, &changed, &k.Version)
+		&options, &ext, &created, &started, &changed, &k.Version, &sealed)
 	if err != nil {
 		return k, err
 	}
 	k.Source.Prefix, k.Destination.Prefix = string(src), string(dst)
 	k.CreatedAt, k.StartedAt, k.ChangedAt = fromMicros(created), fromMicros(started), fromMicros(changed)
+	if len(sealed) > 0 {
+		k.Sealed = bytes.Clone(sealed)
+	}
 	if k.Ext, err = decodeExt(ext); err != nil {
 		return k, err
 	}
@@ -82,7 +86,7 @@ func (s *Store) CreateTask(ctx context.Context, k task.Task, by task.Actor) (tas
 		}
 		var num int64
 		if err := one(ctx, t, "INSERT INTO tasks ("+taskColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-			$14, $15, $16, $17, $18, $19) RETURNING num`, args, &num); err != nil {
+			$14, $15, $16, $17, $18, $19, $20) RETURNING num`, args, &num); err != nil {
 			return err
 		}
 		lanes := make([][]any, k.Shards)
@@ -134,6 +138,7 @@ func taskArgs(k task.Task) ([]any, error) {
 		string(k.Source.Endpoint), k.Source.Bucket, []byte(k.Source.Prefix),
 		string(k.Destination.Endpoint), k.Destination.Bucket, []byte(k.Destination.Prefix),
 		string(options), ext, micros(k.CreatedAt), micros(k.StartedAt), micros(k.ChangedAt), k.Version,
+		append([]byte{}, k.Sealed...),
 	}, nil
 }
 
@@ -143,8 +148,8 @@ func taskDetail(k task.Task) any {
 	return map[string]any{"name": k.Name, "source": k.Source, "destination": k.Destination, "state": k.State, "options": k.Options}
 }
 
-// ChangeTask stores name, description, state, places, options and dialect fields of a
-// task. Conflict: it was changed since Version was read, or what CreateTask refuses.
+// ChangeTask stores name, description, state, places, options, dialect fields and
+// sealed credentials of a task. Conflict: it was changed since Version was read, or what CreateTask refuses.
 func (s *Store) ChangeTask(ctx context.Context, k task.Task, by task.Actor) (task.Task, error) {
 	err := s.change(ctx, func(ctx context.Context, t *txn) error {
 		old, err := lockTask(ctx, t, k.ID)
@@ -169,7 +174,8 @@ func (s *Store) ChangeTask(ctx context.Context, k task.Task, by task.Actor) (tas
 		}
 		if _, err := t.exec(ctx, `UPDATE tasks SET project = $2, name = $3, description = $4, state = $5, shards = $6, origin = $7,
 			src_endpoint = $8, src_bucket = $9, src_prefix = $10, dst_endpoint = $11, dst_bucket = $12, dst_prefix = $13,
-			options = $14, ext = $15, created_at = $16, started_at = $17, changed_at = $18, version = $19 WHERE id = $1`, args...); err != nil {
+			options = $14, ext = $15, created_at = $16, started_at = $17, changed_at = $18, version = $19,
+			sealed = $20 WHERE id = $1`, args...); err != nil {
 			return err
 		}
 		if n.State == task.Active && old.State != task.Active {

@@ -20,6 +20,8 @@ type Batch struct {
 // Entry is a key that somebody named.
 type Entry struct {
 	Key string
+	// Otherwise is the key to sync when the source does not hold Key; empty: none.
+	Otherwise string
 	// NotBefore delays the work on the key; zero does not.
 	NotBefore time.Time
 }

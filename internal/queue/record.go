@@ -36,6 +36,9 @@ type Known struct {
 	Rule int // number of the filter rule that matched; 0 when none did
 	Src  Side
 	Dst  Side
+	// Otherwise is the key that is to be synced when the source does not hold the
+	// record's; empty: none.
+	Otherwise string
 }
 
 // Side is an object as a listing showed it.
@@ -47,12 +50,19 @@ type Side struct {
 	ModTime time.Time
 }
 
-const knownFormat = 1
+const (
+	knownFormat     = 1
+	otherwiseFormat = 2 // Otherwise alone
+)
 
-// Append appends the stored form of k: nothing for the zero value.
+// Append appends the stored form of k: nothing for the zero value. Events with an
+// Otherwise know nothing else.
 func (k Known) Append(dst []byte) []byte {
 	if k == (Known{}) {
 		return dst
+	}
+	if k.Otherwise != "" {
+		return append(append(dst, otherwiseFormat), k.Otherwise...)
 	}
 	dst = append(dst, knownFormat, byte(k.Verb))
 	dst = binary.AppendUvarint(dst, uint64(k.Rule))
@@ -82,6 +92,10 @@ var errKnown = errors.New("queue: stored hints are damaged")
 func ParseKnown(b []byte) (Known, error) {
 	var k Known
 	if len(b) == 0 {
+		return k, nil
+	}
+	if len(b) > 1 && b[0] == otherwiseFormat {
+		k.Otherwise = string(b[1:])
 		return k, nil
 	}
 	if len(b) < 3 || b[0] != knownFormat {

@@ -42,6 +42,9 @@ type Task struct {
 	Origin Dialect
 	// Ext holds what a dialect keeps beside the task, as JSON objects.
 	Ext map[Dialect][]byte
+	// Sealed holds credentials for its places, of endpoints that have none of their own;
+	// only the secret package can open it. Empty: none.
+	Sealed []byte
 
 	CreatedAt time.Time
 	StartedAt time.Time // the last time it became active
@@ -78,6 +81,13 @@ type Options struct {
 	GoneIsFailed        bool `json:"gone_is_failed,omitempty"` // a named key gone at the source is failed, not ignored
 	FallbackLiteralPlus bool `json:"fallback_literal_plus,omitempty"`
 
+	// PlainContent leaves behind what an object has beside its bytes, Content-Type and
+	// Content-Encoding excepted.
+	PlainContent bool `json:"plain_content,omitempty"`
+	// StorageClass is the destination's class for what is written; empty: the store's
+	// default. KeepClass is the source object's.
+	StorageClass string `json:"storage_class,omitempty"`
+
 	Concurrency int      `json:"concurrency,omitempty"` // most objects in flight; 0 adapts
 	Bandwidth   []Window `json:"bandwidth,omitempty"`
 	Schedule    Schedule `json:"schedule,omitzero"`
@@ -106,3 +116,6 @@ type Schedule struct {
 	// (once, at once) or "skip". Empty: run.
 	Missed string `json:"missed,omitempty"`
 }
+
+// KeepClass as a storage class gives every object the class that it has at the source.
+const KeepClass = "source"

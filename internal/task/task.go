@@ -46,6 +46,9 @@ const (
 	DestinationExists Reason = "DESTINATION_EXISTS"
 	// SourceGone: the key no longer exists at the source.
 	SourceGone Reason = "SOURCE_GONE"
+	// LiteralKey: the source does not hold the key but holds it with the plus signs as
+	// they were written, and a record of its own was made for that one.
+	LiteralKey Reason = "LITERAL_KEY"
 	// Superseded: the key was named again while it was pending; the later record counts on.
 	Superseded Reason = "SUPERSEDED"
 	// DeleteSuperseded: a staged delete found the key back at the source.

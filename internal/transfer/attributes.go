@@ -5,18 +5,32 @@ import (
 	"errors"
 
 	"github.com/lockstep-sync/lockstep/internal/objstore"
+	"github.com/lockstep-sync/lockstep/internal/task"
 )
 
 // putOptions carries over what the object has beside its bytes, and pins the
 // destination to the state the decision was made on, where the store can.
 // dropped names what is lost before the destination is even asked.
 func (c *Copier) putOptions(ctx context.Context, a *attempt, src *objstore.Info) (opt objstore.PutOptions, dropped []string, err error) {
-	opt = objstore.PutOptions{Header: src.Header, Meta: src.Meta}
+	opt = objstore.PutOptions{Header: src.Header, Meta: src.Meta, Class: c.class(src.Class)}
 	c.condition(a, &opt.IfAbsent, &opt.IfMatch)
+	if c.cfg.Plain {
+		opt.Header = objstore.Header{ContentType: src.Header.ContentType, ContentEncoding: src.Header.ContentEncoding}
+		opt.Meta = nil
+		return opt, nil, nil
+	}
 	if src.TagCount > 0 {
 		opt.Tags, dropped, err = c.tags(ctx, a.key)
 	}
 	return opt, dropped, err
+}
+
+// class is the storage class to write an object with, given that of the source.
+func (c *Copier) class(src string) string {
+	if c.cfg.Class == task.KeepClass {
+		return src
+	}
+	return c.cfg.Class
 }
 
 // condition sets the condition of a write.

@@ -31,8 +31,10 @@ func (c *Copier) copyInside(ctx context.Context, a *attempt) (Result, error) {
 	if a.src.Size > c.cfg.Dst.Capabilities().MaxCopy {
 		return c.copyInsideParts(ctx, a)
 	}
-	var opt objstore.PutOptions
-	c.condition(a, &opt.IfAbsent, &opt.IfMatch)
+	opt, dropped, err := c.insideOptions(ctx, a)
+	if err != nil {
+		return Result{}, err
+	}
 	w, err := c.cfg.Dst.Copy(ctx, a.key, c.insideSource(a), opt)
 	if err != nil {
 		return Result{}, insideError(err)
@@ -41,8 +43,29 @@ func (c *Copier) copyInside(ctx context.Context, a *attempt) (Result, error) {
 		return Result{}, err
 	}
 	a.written = w.ETag
-	return Result{Outcome: task.Synced, Reason: task.Copied, Size: a.src.Size, Dropped: w.Dropped}, nil
+	return Result{Outcome: task.Synced, Reason: task.Copied, Size: a.src.Size, Dropped: append(dropped, w.Dropped...)}, nil
 }
+
+// insideOptions are those of a copy inside the service, which keeps all attributes by
+// itself unless some are named.
+func (c *Copier) insideOptions(ctx context.Context, a *attempt) (opt objstore.PutOptions, dropped []string, err error) {
+	if !c.cfg.Plain {
+		opt.Class = c.class(a.src.Class)
+		c.condition(a, &opt.IfAbsent, &opt.IfMatch)
+		return opt, nil, nil
+	}
+	info, err := c.cfg.Src.Stat(ctx, a.key)
+	if err != nil {
+		return opt, nil, atSource(err)
+	}
+	if info.Header.ContentType == "" && info.Header.ContentEncoding == "" {
+		info.Header.ContentType = defaultType // naming one replaces them all
+	}
+	return c.putOptions(ctx, a, &info)
+}
+
+// defaultType is what S3 calls an object whose type nobody named.
+const defaultType = "binary/octet-stream"
 
 // insideError says which side refused: a missing object can only be the source's.
 func insideError(err error) error {

@@ -25,6 +25,12 @@ type Config struct {
 	Uploads Uploads
 	// PartsAtOnce is how many parts of one object move at a time; 0 means 4.
 	PartsAtOnce int
+	// Plain leaves behind what an object has beside its bytes, Content-Type and
+	// Content-Encoding excepted.
+	Plain bool
+	// Class is the storage class of what is written; empty: the destination's default;
+	// task.KeepClass: the source object's.
+	Class string
 	// Moved counts bytes received from the source; may be nil.
 	Moved *atomic.Int64
 }

@@ -29,6 +29,9 @@ type LanesConfig struct {
 	Linger   time.Duration // how long an idle lane is kept; 0: 30 s
 	Grace    time.Duration // for keys in flight when the node stops; 0: 7 s
 
+	// Accept takes the other key of a record whose own key the source does not hold;
+	// nil: other keys are not looked for.
+	Accept queue.Acceptor
 	// Ended is told of every settlement that the database has taken; nil: nobody is.
 	Ended func(task.ID, *queue.Settlement)
 	// Work replaces the work on one key; nil: look, decide, transfer. Benchmarks of

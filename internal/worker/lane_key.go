@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lockstep-sync/lockstep/internal/history"
 	"github.com/lockstep-sync/lockstep/internal/objstore"
 	"github.com/lockstep-sync/lockstep/internal/plan"
 	"github.com/lockstep-sync/lockstep/internal/queue"
@@ -19,6 +20,7 @@ type slice struct {
 	plan     plan.Options
 	patience Patience
 	booker   *booker
+	accept   queue.Acceptor
 	source   sourceCheck
 }
 
@@ -41,6 +43,9 @@ func (s *slice) end(ctx context.Context, rec queue.Record) (d queue.Settlement, 
 		w.d.Outcome, w.d.NextAt = task.Pending, w.d.At.Add(s.patience.wait(rec.Attempts, nil))
 	case w.err != nil:
 		s.patience.failed(&w.d, w.err)
+	}
+	if s.ends.Task.Origin == task.OMS && w.d.Outcome == task.Failed {
+		w.d.Code = history.OMSCode(w.d.Reason, w.d.Code)
 	}
 	return w.d, true
 }
@@ -167,6 +172,8 @@ func (w *keyWork) gone(ctx context.Context, cause error, dst *objstore.Info, dst
 		}
 	}
 	switch {
+	case w.otherwise(ctx):
+		return false
 	case !w.plan.Deletes:
 		w.sourceGone()
 		return false

@@ -159,7 +159,7 @@ func (l *lane) slice(ctx context.Context) (s *sliced, next time.Time, err error)
 // share fills in what the keys of a slice share, by the task as it is now.
 func (l *lane) share(s *slice) {
 	s.ends, s.plan = l.ends, l.ends.Plan(time.Now())
-	s.patience, s.booker = l.r.cfg.Patience, &l.booker
+	s.patience, s.booker, s.accept = l.r.cfg.Patience, &l.booker, l.r.cfg.Accept
 }
 
 // open asks for the task as it is now. errIdle: it does not work.

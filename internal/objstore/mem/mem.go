@@ -7,6 +7,8 @@ package mem
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -47,6 +49,13 @@ func (s *Service) Bucket(name string, opts ...Option) *Bucket {
 	}
 	s.buckets[name] = b
 	return b
+}
+
+// Names are the buckets there are, sorted.
+func (s *Service) Names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.buckets))
 }
 
 func (s *Service) lookup(name string) *Bucket {

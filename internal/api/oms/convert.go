@@ -1,0 +1,218 @@
+package oms
+
+import (
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/lockstep-sync/lockstep/internal/control"
+	"github.com/lockstep-sync/lockstep/internal/secret"
+	"github.com/lockstep-sync/lockstep/internal/task"
+)
+
+// extension is what this dialect keeps beside a task: what a client said, to be told it
+// again. The task itself holds what is done about it.
+type extension struct {
+	SrcCloudType     string `json:"src_cloud_type,omitempty"`
+	SrcRegion        string `json:"src_region,omitempty"`
+	DstRegion        string `json:"dst_region,omitempty"`
+	AppID            string `json:"app_id,omitempty"`
+	StoragePolicy    string `json:"dst_storage_policy,omitempty"`
+	ConsistencyCheck string `json:"consistency_check,omitempty"`
+	OverwriteMode    string `json:"object_overwrite_mode,omitempty"`
+}
+
+// overwriteModes are OMS's and how a task compares for each.
+var overwriteModes = []struct{ oms, compare string }{
+	{"SIZE_LAST_MODIFIED_COMPARISON_OVERWRITE", "oms"},
+	{"NO_OVERWRITE", "never"},
+	{"CRC64_COMPARISON_OVERWRITE", "checksum"},
+	{"FULL_OVERWRITE", "always"},
+}
+
+// storagePolicies are OMS's and the storage class of S3 for each.
+var storagePolicies = []struct{ oms, class string }{
+	{"STANDARD", ""},
+	{"IA", "STANDARD_IA"},
+	{"ARCHIVE", "GLACIER"},
+	{"DEEP_ARCHIVE", "DEEP_ARCHIVE"},
+	{"SRC_STORAGE_MAPPING", task.KeepClass},
+}
+
+// check checks what the body says by itself, and fills in what it left out.
+func (n *newTask) check() (err error) {
+	if n.SrcEndpoint != "" && n.SrcRegion == "" {
+		n.SrcRegion = n.SrcEndpoint
+	}
+	if n.DstEndpoint != "" && n.DstRegion == "" {
+		n.DstRegion = n.DstEndpoint
+	}
+	if err := checkTexts(
+		text{"src_region", n.SrcRegion, true, 100}, text{"src_bucket", n.SrcBucket, true, 1024},
+		text{"src_ak", n.SrcAK, true, 100}, text{"src_sk", n.SrcSK, true, 100},
+		text{"dst_region", n.DstRegion, true, 100}, text{"dst_bucket", n.DstBucket, true, 1024},
+		text{"dst_ak", n.DstAK, true, 100}, text{"dst_sk", n.DstSK, true, 100},
+		text{"description", n.Description, false, 255}, text{"app_id", n.AppID, false, 255},
+		text{"src_endpoint", n.SrcEndpoint, false, 255}, text{"dst_endpoint", n.DstEndpoint, false, 255},
+		text{"src_cloud_type", n.SrcCloudType, false, 64},
+	); err != nil {
+		return err
+	}
+	if strings.ContainsAny(n.Description, `<>()"'&`) {
+		return invalid(codeDescription, "leave them out", `the description has one of < > ( ) " ' &`)
+	}
+	if err := n.crypto.check(); err != nil {
+		return err
+	}
+	if err := n.unsupported(); err != nil {
+		return err
+	}
+	if n.DstStoragePolicy, err = choice("dst_storage_policy", n.DstStoragePolicy, names(storagePolicies[:], func(i int) string { return storagePolicies[i].oms })...); err != nil {
+		return err
+	}
+	if n.ConsistencyCheck, err = choice("consistency_check", n.ConsistencyCheck, "size_last_modified", "crc64", "transmission"); err != nil {
+		return err
+	}
+	n.ObjectOverwriteMode, err = choice("object_overwrite_mode", n.ObjectOverwriteMode, names(overwriteModes[:], func(i int) string { return overwriteModes[i].oms })...)
+	return err
+}
+
+func names[T any](all []T, name func(int) string) []string {
+	out := make([]string, len(all))
+	for i := range all {
+		out[i] = name(i)
+	}
+	return out
+}
+
+// unsupported refuses what a client would believe done.
+func (n *newTask) unsupported() error {
+	switch {
+	case n.EnableRestore:
+		return invalid(codeRestore, "restore archived objects at the source first, and leave enable_restore out", "archived objects are not restored by this service")
+	case len(n.SourceCDN) > 0 && string(n.SourceCDN) != "null":
+		return invalid(codeDomain, "register a store at that domain as an endpoint, and leave source_cdn out", "objects are not read from a domain of their own")
+	case n.EnableKMS:
+		return invalid(codeConstraint, "set the destination bucket's default encryption, and leave enable_kms out", "enable_kms: this service does not name a key for the objects it writes")
+	}
+	return nil
+}
+
+// check: how the key pairs are encrypted. They are taken as they are.
+func (c *crypto) check() error {
+	for _, t := range []text{{name: "src_crypto_type", value: c.SrcCryptoType}, {name: "dst_crypto_type", value: c.DstCryptoType}} {
+		switch t.value {
+		case "", "DEFAULT":
+		case "KMS":
+			return invalid(codeConstraint, "use DEFAULT", "%s: key pairs encrypted with KMS cannot be read here", t.name)
+		default:
+			return invalid(codeConstraint, "use DEFAULT", "%s has an unknown value", t.name)
+		}
+	}
+	return checkTexts(text{"src_kms_key_id", c.SrcKMSKeyID, false, 36}, text{"dst_kms_key_id", c.DstKMSKeyID, false, 36})
+}
+
+func given(srcAK, srcSK, dstAK, dstSK string) *control.Given {
+	return &control.Given{
+		Source:      control.Credentials{AccessKey: srcAK, SecretKey: secret.New(srcSK)},
+		Destination: control.Credentials{AccessKey: dstAK, SecretKey: secret.New(dstSK)},
+	}
+}
+
+// options are the rules of the task.
+func (n *newTask) options() task.Options {
+	o := task.Options{GoneIsFailed: true, FallbackLiteralPlus: true, PlainContent: !n.EnableMetadataMigration}
+	for _, m := range overwriteModes {
+		if m.oms == n.ObjectOverwriteMode {
+			o.Compare = m.compare
+		}
+	}
+	for _, p := range storagePolicies {
+		if p.oms == n.DstStoragePolicy {
+			o.StorageClass = p.class
+		}
+	}
+	return o
+}
+
+func (n *newTask) extension() []byte {
+	ext, err := json.Marshal(extension{
+		SrcCloudType: n.SrcCloudType, SrcRegion: n.SrcRegion, DstRegion: n.DstRegion, AppID: n.AppID,
+		StoragePolicy: n.DstStoragePolicy, ConsistencyCheck: n.ConsistencyCheck, OverwriteMode: n.ObjectOverwriteMode,
+	})
+	if err != nil {
+		return nil // strings marshal
+	}
+	return ext
+}
+
+// state is a task's in OMS's words. A paused task accepts events, as a synchronizing
+// one does.
+func state(s task.State) string {
+	if s == task.Stopped {
+		return "STOPPED"
+	}
+	return "SYNCHRONIZING"
+}
+
+// taskOf is a task as clients get it. Tasks of other dialects have names of endpoints
+// where OMS has regions.
+func taskOf(k task.Task, all []alias) syncTask {
+	var ext extension
+	_ = json.Unmarshal(k.Ext[task.OMS], &ext) // what cannot be read is as if it were not there
+	out := syncTask{
+		ID: string(k.ID), SrcCloudType: ext.SrcCloudType, SrcRegion: ext.SrcRegion, SrcBucket: k.Source.Bucket,
+		CreateTime: k.CreatedAt.UnixMilli(), DstBucket: k.Destination.Bucket, DstRegion: ext.DstRegion,
+		Description: firstCharacters(k.Description, 255), Status: state(k.State),
+		EnableMetadataMigration: !k.Options.PlainContent,
+	}
+	if !k.StartedAt.IsZero() {
+		out.LastStartTime = k.StartedAt.UnixMilli()
+	}
+	if ext.AppID != "" {
+		out.AppID = &ext.AppID
+	}
+	if ext.SrcRegion == "" {
+		out.SrcCloudType, out.SrcRegion = nameOf(k.Source.Endpoint, all)
+	}
+	if ext.DstRegion == "" {
+		_, out.DstRegion = nameOf(k.Destination.Endpoint, all)
+	}
+	// The task's own rules may have been changed since by another dialect.
+	out.ObjectOverwriteMode = overwriteModes[0].oms
+	for _, m := range overwriteModes {
+		if m.compare == k.Options.Compare {
+			out.ObjectOverwriteMode = m.oms
+		}
+	}
+	out.DstStoragePolicy = storagePolicies[0].oms
+	for _, p := range storagePolicies {
+		if p.class == k.Options.StorageClass {
+			out.DstStoragePolicy = p.oms
+		}
+	}
+	switch out.ConsistencyCheck = ext.ConsistencyCheck; ext.ConsistencyCheck {
+	case "transmission":
+		out.ConsistencyCheck = "no_check" // what answers call it
+	case "":
+		out.ConsistencyCheck = "size_last_modified"
+	}
+	return out
+}
+
+// nameOf is an endpoint as clients may name it.
+func nameOf(id task.EndpointID, all []alias) (cloud, region string) {
+	for _, n := range all {
+		if n.endpoint.ID == id {
+			return n.cloud, n.region
+		}
+	}
+	return "S3", string(id)
+}
+
+func firstCharacters(s string, n int) string {
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	return string([]rune(s)[:n])
+}

@@ -1,0 +1,119 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"time"
+
+	"github.com/lockstep-sync/lockstep/internal/control"
+	"github.com/lockstep-sync/lockstep/internal/objstore"
+	"github.com/lockstep-sync/lockstep/internal/task"
+)
+
+var _ control.Visits = (*registry)(nil)
+
+// Visit implements control.Visits. What is opened for one visit is closed after it: the
+// credentials of clients are kept nowhere.
+func (r *registry) Visit(ctx context.Context, project task.ProjectID, l task.Location, k control.Credentials) (objstore.Bucket, func(), error) {
+	e, leave, err := r.visited(ctx, project, l.Endpoint, k)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := e.bucket(ctx, l.Bucket)
+	if err != nil {
+		leave()
+		return nil, nil, err
+	}
+	return objstore.Sub(b, l.Prefix), leave, nil
+}
+
+// Buckets implements control.Visits.
+func (r *registry) Buckets(ctx context.Context, project task.ProjectID, id task.EndpointID, k control.Credentials) ([]string, error) {
+	e, leave, err := r.visited(ctx, project, id, k)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return e.driver.buckets(ctx)
+}
+
+// visited is an endpoint as a visitor with credentials sees it.
+func (r *registry) visited(ctx context.Context, project task.ProjectID, id task.EndpointID, k control.Credentials) (*openEndpoint, func(), error) {
+	e, err := r.endpoint(ctx, project, id)
+	if err != nil || k.AccessKey == "" {
+		return e, func() {}, err
+	}
+	own, err := r.openEndpointAs(e, k)
+	if err != nil {
+		return nil, nil, err
+	}
+	return own, func() { _ = own.close() }, nil // idle connections alone
+}
+
+// openEndpointAs is an endpoint with other credentials and the same limits.
+func (r *registry) openEndpointAs(e *openEndpoint, k control.Credentials) (*openEndpoint, error) {
+	opt, err := parseEndpointOptions(e.row.Options)
+	if err != nil {
+		return nil, err
+	}
+	d, err := r.newDriver(e.row, opt, k)
+	if err != nil {
+		return nil, err
+	}
+	return &openEndpoint{row: e.row, driver: d, buckets: map[string]*openBucket{}, limits: e.limits}, nil
+}
+
+// maxGuests bounds the sets of credentials an endpoint is open with; above it all are
+// opened anew when they are used.
+const maxGuests = 1000
+
+// as is an endpoint with the credentials that a task keeps for it: the same value while
+// both stay the same.
+func (r *registry) as(e *openEndpoint, k control.Credentials) (*openEndpoint, error) {
+	if k.AccessKey == "" {
+		return e, nil
+	}
+	text, err := json.Marshal([]string{k.AccessKey, k.SecretKey.Reveal(), k.SessionToken.Reveal()})
+	if err != nil {
+		return nil, err
+	}
+	name := sha256.Sum256(text)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if g := e.guests[name]; g != nil {
+		return g, nil
+	}
+	g, err := r.openEndpointAs(e, k)
+	if err != nil {
+		return nil, err
+	}
+	if e.guests == nil || len(e.guests) >= maxGuests {
+		e.guests = map[[sha256.Size]byte]*openEndpoint{}
+	}
+	e.guests[name] = g
+	return g, nil
+}
+
+// listsAfterStop is how long the buckets of a task that was stopped without credentials
+// stay open here, for its lists: an open job closes within five minutes.
+const listsAfterStop = 15 * time.Minute
+
+// forgotten says whether a task has been stopped and its credentials dropped, while its
+// ends are still open with them and may write its lists.
+func forgotten(known *openEnds, k task.Task) bool {
+	return known != nil && len(known.ends.Task.Sealed) > 0 && len(k.Sealed) == 0 && k.State == task.Stopped &&
+		known.ends.Task.Source == k.Source && known.ends.Task.Destination == k.Destination && time.Since(k.ChangedAt) < listsAfterStop
+}
+
+// stopped are the ends as they were opened, of the task as it is now. The task keeps
+// the mark of its credentials, so that it stays forgotten.
+func (o *openEnds) stopped(k task.Task) *openEnds {
+	if o.ends.Task.Version == k.Version {
+		return o
+	}
+	ends := *o.ends
+	k.Sealed = ends.Task.Sealed
+	ends.Task = k
+	return &openEnds{ends: &ends, src: o.src, dst: o.dst}
+}

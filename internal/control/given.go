@@ -1,0 +1,202 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+
+	"github.com/lockstep-sync/lockstep/internal/secret"
+	"github.com/lockstep-sync/lockstep/internal/task"
+)
+
+// Given are the credentials that a client gives for the two places of a task, as
+// dialects do whose tasks bring their own.
+//
+// An endpoint with registered credentials takes only that pair, and the task then keeps
+// none. For one without, the pair is sealed beside the task and used for nothing else.
+// A directory has no use for credentials.
+type Given struct {
+	Source, Destination Credentials
+}
+
+// Codes of what given credentials can be wrong about.
+const (
+	CodeSourceKeys      = "SOURCE_KEYS_DIFFER"      // Denied: not those registered for the source's endpoint
+	CodeDestinationKeys = "DESTINATION_KEYS_DIFFER" // Denied: nor for the destination's
+	CodeRunning         = "TASK_NOT_STOPPED"        // Conflict: start, or delete, of a task that is not stopped
+	CodeNotRunning      = "TASK_STOPPED"            // Conflict: stop of a task that is
+)
+
+// sealedGiven is the stored form; a field may be added, never renamed.
+type sealedGiven struct {
+	Source      *sealedCredentials `json:"source,omitempty"`
+	Destination *sealedCredentials `json:"destination,omitempty"`
+}
+
+func givenPurpose(id task.ID) string { return "task:" + string(id) }
+
+// takesKeys says whether the stores of a provider know clients by a key pair.
+func takesKeys(provider string) bool {
+	return !slices.Contains([]string{"file", "mem", "http"}, provider)
+}
+
+// admit says whether an endpoint takes a given pair, and whether to keep it: not when it
+// is the endpoint's own, or of no use there.
+func (c *Control) admit(e task.Endpoint, k Credentials, code string) (keep bool, err error) {
+	if !takesKeys(e.Provider) {
+		return false, nil
+	}
+	own, err := OpenCredentials(c.cfg.Box, e)
+	if err != nil {
+		return false, err
+	}
+	if own.AccessKey == "" {
+		return k.AccessKey != "", nil
+	}
+	if !k.SecretKey.Equal(own.SecretKey) || k.AccessKey != own.AccessKey {
+		return false, &task.Error{
+			Kind: task.Denied, Code: code, Text: "the credentials are not those registered for endpoint " + strconv.Quote(string(e.ID)),
+			Next: "give that pair, or have the endpoint's credentials changed",
+		}
+	}
+	return false, nil
+}
+
+// seal admits the given pairs and returns what a task keeps of them; nil: nothing.
+func (c *Control) seal(ctx context.Context, who Caller, k task.Task, g Given) ([]byte, error) {
+	var kept sealedGiven
+	for _, side := range []struct {
+		at   task.Location
+		keys Credentials
+		code string
+		into **sealedCredentials
+	}{
+		{k.Source, g.Source, CodeSourceKeys, &kept.Source},
+		{k.Destination, g.Destination, CodeDestinationKeys, &kept.Destination},
+	} {
+		e, err := c.endpoint(ctx, who, side.at.Endpoint)
+		if err != nil {
+			return nil, err
+		}
+		keep, err := c.admit(e, side.keys, side.code)
+		if err != nil {
+			return nil, err
+		}
+		if keep {
+			*side.into = &sealedCredentials{side.keys.AccessKey, side.keys.SecretKey.Reveal(), side.keys.SessionToken.Reveal()}
+		}
+	}
+	if kept == (sealedGiven{}) {
+		return nil, nil
+	}
+	plain, err := json.Marshal(kept)
+	if err != nil {
+		return nil, err
+	}
+	return c.cfg.Box.Seal(givenPurpose(k.ID), plain), nil
+}
+
+// OpenGiven opens the credentials that a task keeps, for whoever opens its buckets; it is
+// no call for clients.
+func OpenGiven(box *secret.Box, k task.Task) (g Given, err error) {
+	if len(k.Sealed) == 0 {
+		return g, nil
+	}
+	plain, err := box.Open(givenPurpose(k.ID), k.Sealed)
+	if err != nil {
+		return g, err
+	}
+	var kept sealedGiven
+	if err := json.Unmarshal(plain, &kept); err != nil {
+		return g, &task.Error{Code: "SEAL_DAMAGED", Text: "stored credentials are damaged", Next: "start the task anew with its credentials"}
+	}
+	open := func(s *sealedCredentials) Credentials {
+		if s == nil {
+			return Credentials{}
+		}
+		return Credentials{s.AccessKey, secret.New(s.SecretKey), secret.New(s.SessionToken)}
+	}
+	return Given{open(kept.Source), open(kept.Destination)}, nil
+}
+
+// StartTaskGiven makes a stopped task active with the given credentials in place of
+// those it had. Conflict: it is not stopped.
+func (c *Control) StartTaskGiven(ctx context.Context, who Caller, ref string, g Given) (task.Task, error) {
+	return c.updateTask(ctx, who, ref, 0, func(k *task.Task) error {
+		if k.State != task.Stopped {
+			return &task.Error{Kind: task.Conflict, Code: CodeRunning, Text: "the task is not stopped", Next: "stop it first"}
+		}
+		sealed, err := c.seal(ctx, who, *k, g)
+		k.State, k.Sealed = task.Active, sealed
+		return err
+	})
+}
+
+// StopTaskForgetting stops a task and drops the credentials that came with it. Conflict:
+// it is stopped.
+func (c *Control) StopTaskForgetting(ctx context.Context, who Caller, ref string) (task.Task, error) {
+	return c.updateTask(ctx, who, ref, 0, func(k *task.Task) error {
+		if k.State == task.Stopped {
+			return &task.Error{Kind: task.Conflict, Code: CodeNotRunning, Text: "the task is stopped", Next: "there is nothing to stop"}
+		}
+		k.State, k.Sealed = task.Stopped, nil
+		return nil
+	})
+}
+
+// mayWork refuses to start a task without the credentials that were dropped when it was
+// stopped.
+func (c *Control) mayWork(ctx context.Context, k task.Task) error {
+	if k.Origin != task.OMS || len(k.Sealed) > 0 {
+		return nil
+	}
+	for _, at := range []task.Location{k.Source, k.Destination} {
+		e, err := c.store.Endpoint(ctx, k.Project, at.Endpoint)
+		if err != nil {
+			return err
+		}
+		if len(e.Sealed) == 0 && takesKeys(e.Provider) && !usesEnvironment(e) {
+			return &task.Error{
+				Kind: task.Conflict, Code: "KEYS_DROPPED", Text: "the credentials of the task were dropped when it was stopped",
+				Next: "start it through the OMS API with its credentials, or give endpoint " + strconv.Quote(string(at.Endpoint)) + " credentials",
+			}
+		}
+	}
+	return nil
+}
+
+// usesEnvironment says whether the machine has the credentials of an endpoint.
+func usesEnvironment(e task.Endpoint) bool {
+	var o struct {
+		Environment bool `json:"environment_credentials"`
+	}
+	return json.Unmarshal(e.Options, &o) == nil && o.Environment
+}
+
+// EndpointAt returns the endpoint of that name, which it registers without credentials
+// unless it is there: for stores that a client named by their address. Whether a client
+// may name that address is for the caller to decide.
+func (c *Control) EndpointAt(ctx context.Context, who Caller, n NewEndpoint) (task.Endpoint, error) {
+	if err := who.may(mayOperate); err != nil {
+		return task.Endpoint{}, err
+	}
+	n.Credentials = Credentials{}
+	if err := n.check(); err != nil {
+		return task.Endpoint{}, err
+	}
+	e, err := c.store.Endpoint(ctx, who.Project, n.ID)
+	if task.KindOf(err) != task.NotFound {
+		return e, err
+	}
+	made, err := c.store.PutEndpoint(ctx, task.Endpoint{
+		ID: n.ID, Project: who.Project, Provider: n.Provider, URL: n.URL, Region: n.Region, Options: n.Options,
+	}, who.Actor)
+	if task.KindOf(err) == task.Conflict { // somebody was quicker
+		return c.store.Endpoint(ctx, who.Project, n.ID)
+	}
+	return made, err
+}
+
+var errNoGuests = errors.New("this process opens no buckets for clients")

@@ -1,0 +1,4 @@
+-- +goose Up
+
+-- Credentials that came with a task, for endpoints that have none of their own.
+ALTER TABLE tasks ADD COLUMN sealed BLOB NOT NULL DEFAULT x'';
