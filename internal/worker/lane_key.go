@@ -160,8 +160,10 @@ func (w *keyWork) present(ctx context.Context, src, dst *objstore.Info) (gone bo
 // gone ends a key that the source does not hold (any more). It reports whether the
 // source held it after all.
 func (w *keyWork) gone(ctx context.Context, cause error, dst *objstore.Info, dstErr error) (back bool) {
+	holds := false
 	if objstore.Unconfirmed(cause) || w.plan.Deletes {
-		if _, err := w.source.look(ctx, w.ends.Src); err != nil {
+		var err error
+		if holds, err = w.source.look(ctx, w.ends.Src); err != nil {
 			w.err = atSource(err)
 			return false
 		}
@@ -178,7 +180,7 @@ func (w *keyWork) gone(ctx context.Context, cause error, dst *objstore.Info, dst
 		return false
 	}
 	verdict := plan.Decide(nil, &dst.Object, &w.plan)
-	switch holds, _ := w.source.look(ctx, w.ends.Src); {
+	switch {
 	case verdict.Verb != plan.Delete:
 		w.ignore(task.Excluded, verdict.Rule, dst.Size)
 		return false
