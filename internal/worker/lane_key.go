@@ -64,7 +64,7 @@ func (w *keyWork) run(ctx context.Context) {
 			w.ignore(task.GuardStopped, known.Rule, 0)
 			return
 		}
-		w.take(w.ends.copier.Remove(ctx, []plan.Item{w.known()})[0], 0)
+		w.remove(ctx)
 	case known.Src.Listed && !known.Src.Absent:
 		w.take(w.ends.copier.Do(ctx, w.known()), known.Src.Size)
 	default:
@@ -74,6 +74,19 @@ func (w *keyWork) run(ctx context.Context) {
 				return
 			}
 		}
+	}
+}
+
+// remove does a delete that the guard has agreed to. The source may have been emptied
+// since: then it would confirm every one of them.
+func (w *keyWork) remove(ctx context.Context) {
+	switch holds, err := w.source.look(ctx, w.ends.Src); {
+	case err != nil:
+		w.err = atSource(err)
+	case !holds:
+		w.ignore(task.GuardStopped, w.rec.Known.Rule, 0)
+	default:
+		w.take(w.ends.copier.Remove(ctx, []plan.Item{w.known()})[0], 0)
 	}
 }
 
