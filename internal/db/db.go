@@ -39,6 +39,9 @@ type Config struct {
 	// BeginLimit is how long a transaction waits to begin before it is an error; 0: for
 	// ever. Tests set it to find transactions inside transactions.
 	BeginLimit time.Duration
+	// Volatile leaves it to the system when a commit of SQLite reaches the disk: it outlives
+	// the process, not the machine. Simulations set it, which crash processes alone.
+	Volatile bool
 	// Now is the clock; nil: time.Now. Leases on PostgreSQL go by the server's clock
 	// unless it is set.
 	Now func() time.Time

@@ -92,6 +92,9 @@ func (e *sqliteEngine) connect(ctx context.Context, writing bool) (*sqliteConn, 
 	if writing {
 		pragma = "PRAGMA cache_size(-16384)"
 	}
+	if e.s.cfg.Volatile {
+		pragma += "; PRAGMA synchronous(OFF)"
+	}
 	if _, err := c.ExecContext(ctx, pragma); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}

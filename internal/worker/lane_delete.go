@@ -91,21 +91,38 @@ func hourLimit(g plan.Guard) int64 {
 // sourceCheck looks once whether the source is there, and whether it holds
 // anything: a vanished or emptied source deletes nothing.
 type sourceCheck struct {
-	once  sync.Once
+	mu    sync.Mutex
+	asked chan struct{} // closed once the answer is there; nil: nobody has asked
 	holds bool
 	err   error
 }
 
+// look waits no longer than ctx lives, whoever asks the source.
 func (c *sourceCheck) look(ctx context.Context, src objstore.Bucket) (holds bool, err error) {
-	c.once.Do(func() {
-		for page, err := range src.List(ctx, objstore.ListOptions{PageSize: 1}) {
-			if c.err = err; err != nil {
-				return
-			}
-			if c.holds = len(page.Objects) > 0; c.holds {
-				return
-			}
+	c.mu.Lock()
+	first := c.asked == nil
+	if first {
+		c.asked = make(chan struct{})
+	}
+	c.mu.Unlock()
+	if first {
+		c.holds, c.err = holdsAny(ctx, src)
+		close(c.asked)
+	}
+	select {
+	case <-c.asked:
+		return c.holds, c.err
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+}
+
+// holdsAny asks a bucket for its first object.
+func holdsAny(ctx context.Context, b objstore.Bucket) (bool, error) {
+	for page, err := range b.List(ctx, objstore.ListOptions{PageSize: 1}) {
+		if err != nil || len(page.Objects) > 0 {
+			return err == nil, err
 		}
-	})
-	return c.holds, c.err
+	}
+	return false, nil
 }

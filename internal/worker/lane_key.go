@@ -69,7 +69,7 @@ func (w *keyWork) run(ctx context.Context) {
 			w.ignore(task.GuardStopped, known.Rule, 0)
 			return
 		}
-		w.take(w.ends.copier.Remove(ctx, []plan.Item{w.known()})[0], 0)
+		w.remove(ctx)
 	case known.Src.Listed && !known.Src.Absent:
 		w.take(w.ends.copier.Do(ctx, w.known()), known.Src.Size)
 	default:
@@ -79,6 +79,19 @@ func (w *keyWork) run(ctx context.Context) {
 				return
 			}
 		}
+	}
+}
+
+// remove does a delete that the guard has agreed to. The source may have been emptied
+// since: then it would confirm every one of them.
+func (w *keyWork) remove(ctx context.Context) {
+	switch holds, err := w.source.look(ctx, w.ends.Src); {
+	case err != nil:
+		w.err = atSource(err)
+	case !holds:
+		w.ignore(task.GuardStopped, w.rec.Known.Rule, 0)
+	default:
+		w.take(w.ends.copier.Remove(ctx, []plan.Item{w.known()})[0], 0)
 	}
 }
 
@@ -165,8 +178,10 @@ func (w *keyWork) present(ctx context.Context, src, dst *objstore.Info) (gone bo
 // gone ends a key that the source does not hold (any more). It reports whether the
 // source held it after all.
 func (w *keyWork) gone(ctx context.Context, cause error, dst *objstore.Info, dstErr error) (back bool) {
+	holds := false
 	if objstore.Unconfirmed(cause) || w.plan.Deletes {
-		if _, err := w.source.look(ctx, w.ends.Src); err != nil {
+		var err error
+		if holds, err = w.source.look(ctx, w.ends.Src); err != nil {
 			w.err = atSource(err)
 			return false
 		}
@@ -185,7 +200,7 @@ func (w *keyWork) gone(ctx context.Context, cause error, dst *objstore.Info, dst
 		return false
 	}
 	verdict := plan.Decide(nil, &dst.Object, &w.plan)
-	switch holds, _ := w.source.look(ctx, w.ends.Src); {
+	switch {
 	case verdict.Verb != plan.Delete:
 		w.ignore(task.Excluded, verdict.Rule, dst.Size)
 		return false

@@ -196,3 +196,35 @@ func TestScanSaysWhatNoEventToldOf(t *testing.T) {
 	}
 	s.prove()
 }
+
+// Deletes that the guard agreed to wait, e.g. because the task is paused, and the source
+// is emptied meanwhile: asking it again about each key is not enough.
+func TestAgreedDeletesStopAtAnEmptySource(t *testing.T) {
+	t.Parallel()
+	s := newService(t, task.Options{Deletes: true, Guard: task.Guard{MaxPercent: 60}})
+	for _, k := range keysNamed("both/", 20) {
+		s.put(s.src, k, k)
+		s.put(s.dst, k, k)
+	}
+	for _, k := range keysNamed("surplus/", 10) {
+		s.put(s.dst, k, k)
+	}
+	s.scans()
+	j, err := s.db.StartJob(t.Context(), queue.JobStart{Task: s.task.ID, Kind: task.ScanJob}, task.Actor{})
+	s.must(err)
+	s.until("the guard has agreed", func() bool {
+		p, err := s.db.ProveTask(t.Context(), s.task.ID)
+		s.must(err)
+		return p.Waiting == 10 && p.Staged == 0
+	})
+	for _, k := range keysNamed("both/", 20) {
+		s.must(s.src.Delete(t.Context(), k, objstore.DeleteOptions{}))
+	}
+	s.lanes(nil)
+	s.settled()
+	s.wantReasons(j.ID, map[task.Reason]int64{task.UpToDate: 20, task.GuardStopped: 10})
+	if n := s.dst.Len(); n != 30 {
+		t.Errorf("%d objects left, want 30", n)
+	}
+	s.prove()
+}

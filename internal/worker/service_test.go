@@ -3,9 +3,11 @@ package worker
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -34,32 +36,75 @@ type service struct {
 	task     task.Task
 	src, dst *mem.Bucket
 	skipped  atomic.Int64 // how far the database's clock is ahead
+	path     string
+	// broken is told of rules that do not hold; nil: the test fails at once.
+	broken func(string)
+}
+
+// template is an empty database that was migrated once for all tests.
+var template struct {
+	once sync.Once
+	data []byte
+	err  error
+}
+
+// newDatabase copies the template to path.
+func newDatabase(t *testing.T, path string) error {
+	template.once.Do(func() {
+		first := filepath.Join(t.TempDir(), "template.db")
+		d, err := db.Open(t.Context(), db.Config{Path: first})
+		if err == nil {
+			err = d.Close()
+		}
+		if err == nil {
+			template.data, err = os.ReadFile(first)
+		}
+		template.err = err
+	})
+	if template.err != nil {
+		return template.err
+	}
+	return os.WriteFile(path, template.data, 0o600)
 }
 
 // newService opens everything. The task has the given options.
 func newService(t *testing.T, opt task.Options) *service {
 	t.Helper()
 	s := &service{T: t, src: mem.New("source"), dst: mem.New("destination")}
-	var err error
-	s.db, err = db.Open(t.Context(), db.Config{
-		Path: filepath.Join(t.TempDir(), "lockstep.db"), BeginLimit: 20 * time.Second,
+	s.open(opt)
+	s.accept(s.db)
+	return s
+}
+
+// open opens the database and makes the task.
+func (s *service) open(opt task.Options) {
+	s.Helper()
+	s.path = filepath.Join(s.TempDir(), "lockstep.db")
+	err := newDatabase(s.T, s.path)
+	s.must(err)
+	s.db, err = db.Open(s.Context(), db.Config{
+		Path: s.path, BeginLimit: 20 * time.Second, Volatile: true,
 		Now: func() time.Time { return time.Now().Add(time.Duration(s.skipped.Load())) },
 	})
 	s.must(err)
-	t.Cleanup(func() { s.must(s.db.Close()) })
+	s.Cleanup(func() { s.must(s.db.Close()) })
 	s.stores = &testStores{db: s.db, src: s.src, dst: s.dst}
-	s.task, err = s.db.CreateTask(t.Context(), task.Task{
+	s.task, err = s.db.CreateTask(s.Context(), task.Task{
 		Project: "p", Name: "main", Shards: 4, Origin: task.Native, Options: opt,
 		Source: task.Location{Endpoint: "a", Bucket: "source"}, Destination: task.Location{Endpoint: "b", Bucket: "destination"},
 	}, task.Actor{Key: "tester"})
 	s.must(err)
-	s.in = queue.NewCommitter(s.db, queue.CommitterConfig{})
+}
+
+// accept runs the committer in front of the database.
+func (s *service) accept(to queue.GroupAcceptor) {
+	s.Helper()
+	s.in = queue.NewCommitter(to, queue.CommitterConfig{})
 	s.start(s.in.Run)
 	s.until("the committer runs", func() bool {
-		_, err := s.in.Accept(t.Context(), queue.Batch{Task: task.NewID(), Entries: []queue.Entry{{Key: "x"}}})
+		_, err := s.in.Accept(s.Context(), queue.Batch{Task: task.NewID(), Entries: []queue.Entry{{Key: "x"}}})
 		return task.KindOf(err) == task.NotFound
 	})
-	return s
 }
 
 // start runs a part of the service. The returned function ends it and waits; the
@@ -106,13 +151,23 @@ func (s *service) must(err error) {
 	}
 }
 
+// breaks says that a rule does not hold.
+func (s *service) breaks(format string, args ...any) {
+	s.Helper()
+	if s.broken == nil {
+		s.Fatalf(format, args...)
+	}
+	s.broken(fmt.Sprintf(format, args...))
+}
+
 // until waits for a state.
 func (s *service) until(what string, reached func() bool) {
 	s.Helper()
 	give := time.Now().Add(time.Minute)
 	for !reached() {
 		if time.Now().After(give) {
-			s.Fatalf("not within a minute: %s\n%+v", what, s.total())
+			s.breaks("not within a minute: %s\n%+v", what, s.total())
+			return
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
@@ -143,9 +198,14 @@ func (s *service) event(keys ...string) queue.Receipt {
 	for i, k := range keys {
 		es[i].Key = k
 	}
-	r, err := s.in.Accept(s.Context(), queue.Batch{Task: s.task.ID, Entries: es})
-	s.must(err)
-	return r
+	for {
+		r, err := s.in.Accept(s.Context(), queue.Batch{Task: s.task.ID, Entries: es})
+		if errors.Is(err, errAway) {
+			continue // as a client does that was told to come again
+		}
+		s.must(err)
+		return r
+	}
 }
 
 func (s *service) total() task.Counts {
@@ -217,7 +277,7 @@ func (s *service) prove() {
 	s.must(err)
 	for kind, n := range p.Stored {
 		if n != 0 {
-			s.Fatalf("%d lines of kind %d were not uploaded", n, kind)
+			s.breaks("%d lines of kind %d were not uploaded", n, kind)
 		}
 	}
 	lines := map[queue.ListKind]int64{}
@@ -236,7 +296,7 @@ func (s *service) prove() {
 		}
 	}
 	if diff := cmp.Diff(p.Uploaded, lines); diff != "" {
-		s.Fatalf("lines in the bucket differ from what was recorded: %s", diff)
+		s.breaks("lines in the bucket differ from what was recorded: %s", diff)
 	}
 }
 
@@ -246,7 +306,7 @@ func (s *service) recount() {
 	p, err := s.db.ProveTask(ctx, s.task.ID)
 	s.must(err)
 	if err := p.Check(); err != nil {
-		s.Fatalf("task: %v\n%+v", err, p)
+		s.breaks("task: %v\n%+v", err, p)
 	}
 	jobs, err := s.db.Jobs(ctx, "p", db.JobFilter{Task: s.task.ID})
 	s.must(err)
@@ -254,7 +314,7 @@ func (s *service) recount() {
 		p, err := s.db.ProveJob(ctx, j.ID)
 		s.must(err)
 		if err := p.Check(); err != nil {
-			s.Fatalf("job %s: %v\n%+v", j.ID, err, p)
+			s.breaks("job %s: %v\n%+v", j.ID, err, p)
 		}
 	}
 }
