@@ -119,8 +119,11 @@ func (r *remote) showProof(p native.Proof) error {
 		name            string
 		stored, shipped int64
 	}{
-		{"received", in.Received, rows.Uploaded.Received}, {"synced", in.Synced, rows.Uploaded.Synced}, {"failed", in.Failed, rows.Uploaded.Failed},
-		{"ignored", in.Ignored, rows.Uploaded.Ignored}, {"retried", in.Retried, rows.Uploaded.Retried},
+		{"received", in.Received, rows.Uploaded.Received},
+		{"synced", in.Synced, rows.Uploaded.Synced},
+		{"failed", in.Failed, rows.Uploaded.Failed},
+		{"ignored", in.Ignored, rows.Uploaded.Ignored},
+		{"retried", in.Retried, rows.Uploaded.Retried},
 	} {
 		t.row("lines of "+l.name, "", formatCount(l.stored), formatCount(l.shipped))
 	}
@@ -172,47 +175,4 @@ func (r *remote) auditCommand() *cobra.Command {
 			})
 		})
 	return commands("audit", "Who changed what, and whether the record is whole", list, verify)
-}
-
-func (r *remote) keyCommand() *cobra.Command {
-	var role, name string
-	var days int
-	create := r.leaf("create --role ROLE", "Make an access key; its secret is printed this once", "  lockstep key create --role event-only --name 'camera 7'", cobra.NoArgs,
-		func(ctx context.Context, api *client.Client, _ []string) error {
-			body := map[string]any{"role": role, "name": name}
-			if days > 0 {
-				body["expires_at"] = time.Now().Add(time.Duration(days) * 24 * time.Hour).UTC()
-			}
-			var answer json.RawMessage
-			if err := api.Post(ctx, "/keys", body, &answer); err != nil {
-				return err
-			}
-			return show(r, answer, func(k native.AccessKey) error {
-				_, err := fmt.Fprintf(r.stdout, "LOCKSTEP_ACCESS_KEY=%s\nLOCKSTEP_SECRET_KEY=%s\n", k.ID, k.Secret)
-				return err
-			})
-		})
-	create.Flags().StringVar(&role, "role", "", "viewer, event-only, operator, admin")
-	create.Flags().StringVar(&name, "name", "", "what it is for")
-	create.Flags().IntVar(&days, "days", 0, "days until it expires (default never)")
-	_ = create.MarkFlagRequired("role")
-	list := r.leaf("list", "The access keys of the project, without their secrets", "  lockstep key list", cobra.NoArgs,
-		func(ctx context.Context, api *client.Client, _ []string) error {
-			items, err := api.All(ctx, "/keys")
-			if err != nil {
-				return err
-			}
-			return showList(r, items, "ID ROLE NAME CREATED EXPIRES", func(k native.AccessKey) []any {
-				expires := "never"
-				if k.ExpiresAt != nil {
-					expires = k.ExpiresAt.Local().Format(time.DateTime)
-				}
-				return []any{k.ID, k.Role, dash(k.Name), k.CreatedAt.Local().Format(time.DateTime), expires}
-			})
-		})
-	remove := r.leaf("delete ID", "Take an access key away; its requests are refused at once", "  lockstep key delete LS…", cobra.ExactArgs(1),
-		func(ctx context.Context, api *client.Client, args []string) error {
-			return api.Do(ctx, "DELETE", in("/keys/%s", args[0]), nil, nil)
-		})
-	return commands("key", "Makes and takes away access keys", create, list, remove)
 }

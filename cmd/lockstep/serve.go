@@ -23,7 +23,7 @@ import (
 const defaultListen = "127.0.0.1:8321"
 
 func (c *cli) serveCommand() *cobra.Command {
-	cfg := config.Serve{}
+	cfg := config.Serve{Keep: config.DefaultKeep}
 	var file, logFormat string
 	var verbose bool
 	cmd := &cobra.Command{
@@ -57,6 +57,11 @@ func (c *cli) serveCommand() *cobra.Command {
 	f.StringVar(&cfg.OMS.KeyForm, "oms-keys", "form", "OMS: encoding of event keys: form (+ is a space), path (+ is a plus)")
 	f.IntVar(&cfg.OMS.MaxTasks, "oms-max-tasks", 0, "OMS: most synchronization tasks of a project made by its API (default no limit)")
 	f.StringArrayVar(&cfg.OMS.AllowHosts, "oms-allow-host", nil, "OMS: HOST, HOST:PORT or *.DOMAIN of stores that clients may name by address instead of a region; repeatable (default none)")
+	f.Var(&cfg.Keep.Jobs, "keep-jobs", "how long ended jobs stay, e.g. 90d, 2y, forever; totals and the audit chain stay for ever")
+	f.Var(&cfg.Keep.Failures, "keep-failures", "how long failed records stay whose key has ended otherwise since")
+	f.Var(&cfg.Keep.Intervals, "keep-intervals", "how long 5-minute statistics stay; months stay for ever")
+	f.Var(&cfg.Keep.Lists, "keep-lists", "how long lists stay that the destination does not take")
+	f.Float64Var(&cfg.KeyRate, "key-rate", 10_000, "most requests a second of one access key; more are answered 429")
 	f.StringVar(&file, "config", "", "YAML file of these flags, e.g. listen: 0.0.0.0:8321; flags and LOCKSTEP_… variables win over it")
 	f.StringVar(&logFormat, "log-format", "text", "text or json")
 	f.BoolVar(&verbose, "verbose", false, "log requests and each step")

@@ -95,7 +95,7 @@ func NewService(ctx context.Context, cfg ServeConfig) (_ *Service, err error) {
 	}
 	s.stores = newRegistry(s.db, box, cfg.Log)
 	s.in = queue.NewCommitter(s.db, queue.CommitterConfig{})
-	s.control = control.New(control.Config{Store: changingStore{s.db, s.stores}, Accept: s.in, Box: box, Stores: s.stores})
+	s.control = control.New(control.Config{Store: changingStore{s.db, s.stores}, Accept: s.in, Box: box, Stores: s.stores, KeyRate: cfg.KeyRate})
 	s.metrics = newServiceMetrics(s)
 	if err := s.ensureKey(ctx); err != nil {
 		return nil, err
@@ -241,6 +241,7 @@ const onceKept = 24 * time.Hour
 func (s *Service) chores() []worker.Chore {
 	return []worker.Chore{
 		{Name: "forget idempotency keys", Every: time.Hour, Do: func(ctx context.Context) error { return s.db.ForgetOnce(ctx, onceKept) }},
+		{Name: "retention", Every: time.Minute, Do: s.retire},
 	}
 }
 

@@ -69,6 +69,8 @@ func Run(t *testing.T, open Open) {
 		{"Endpoints", testEndpoints},
 		{"Keys", testKeys},
 		{"Idempotency", testIdempotency},
+		{"RetireAddsUp", testRetireAddsUp},
+		{"RetireKeeps", testRetireKeeps},
 		{"Settings", testSettings},
 		{"ExternalJobs", testExternalJobs},
 		{"ExternalUpdates", testExternalUpdates},
