@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lockstep-sync/lockstep/internal/history"
@@ -178,7 +179,10 @@ func (l externalList) merge(ctx context.Context, branches []branch, offset, limi
 		}
 		parts[i] = "SELECT " + columns + " FROM jobs WHERE " + where
 	}
-	sql := strings.Join(parts, " UNION ALL ") + " ORDER BY " + order + " LIMIT $1 OFFSET $2"
+	// The inner limit is a number, not a parameter: it tells the planner of PostgreSQL that
+	// few rows are wanted, so that it walks the indexes instead of sorting everything.
+	sql := "SELECT * FROM (" + strings.Join(parts, " UNION ALL ") + " ORDER BY " + order + " LIMIT " + strconv.Itoa(history.MaxExternalRow) +
+		") page ORDER BY " + order + " LIMIT $1 OFFSET $2"
 	err = each(ctx, l.t, sql, args, func(r rows) error {
 		var num, changed int64
 		dst := []any{&num, &changed}

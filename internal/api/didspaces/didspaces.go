@@ -105,8 +105,12 @@ type visitor struct {
 // enter verifies the signature of a request and says whose log it is about.
 func (a *API) enter(r *http.Request, at place) (visitor, error) {
 	s := signed{method: r.Method, target: r.RequestURI}
+	if _, rest, ok := strings.Cut(r.RequestURI, "://"); ok && !strings.HasPrefix(r.RequestURI, "/") {
+		_, path, _ := strings.Cut(rest, "/") // a proxy sends the whole URL
+		s.target = "/" + path
+	}
 	if prefix := r.Header.Get("X-Forwarded-Prefix"); strings.HasPrefix(prefix, "/") {
-		s.mounted = strings.TrimSuffix(prefix, "/") + r.RequestURI
+		s.mounted = strings.TrimSuffix(prefix, "/") + s.target
 	}
 	who, err := verify(r.Header, s, a.cfg.Now())
 	if err != nil {

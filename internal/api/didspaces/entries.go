@@ -78,9 +78,9 @@ func (a *API) put(ctx context.Context, who visitor, text []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	status, err := parseStatus("status", word)
-	if err != nil {
-		return nil, err
+	status, ok := parseStatus(word)
+	if !ok {
+		return nil, badField("status", mustBeStatus)
 	}
 	reason, err := decodeText("reason", body.Reason, true)
 	if err != nil {

@@ -92,7 +92,7 @@ func (q *query) order(values url.Values) error {
 	field, order := values.Get("sort"), values.Get("order")
 	sort, ok := sorts[field]
 	if !ok {
-		return badField("sort", "must be createdAt, updatedAt, status or actionType")
+		return badParameter("sort", "must be createdAt, updatedAt, status or actionType")
 	}
 	q.filter.Sort = sort
 	switch strings.ToLower(order) {
@@ -100,7 +100,7 @@ func (q *query) order(values url.Values) error {
 		q.filter.Ascending = field != ""
 	case "1", "desc":
 	default:
-		return badField("order", "must be 0 (ascending) or 1 (descending)")
+		return badParameter("order", "must be 0 (ascending) or 1 (descending)")
 	}
 	return nil
 }
@@ -111,9 +111,9 @@ func (q *query) narrow(values url.Values) error {
 		if word == "" {
 			continue
 		}
-		p, err := parseStatus("status", word)
-		if err != nil {
-			return err
+		p, ok := parseStatus(word)
+		if !ok {
+			return badParameter("status", mustBeStatus)
 		}
 		for _, s := range storedWords(p.word) {
 			if !slices.Contains(q.filter.Statuses, s) {
@@ -127,12 +127,16 @@ func (q *query) narrow(values url.Values) error {
 			continue
 		}
 		if !slices.Contains(actions, word) {
-			return badField("actionType", "must be one of "+strings.Join(actions, ", "))
+			return badParameter("actionType", "must be one of "+strings.Join(actions, ", "))
 		}
 		some, ours = true, ours || word == action
 	}
 	q.none = some && !ours
 	return nil
+}
+
+func badParameter(name, must string) error {
+	return invalid(codeField, name+" "+must, "leave it out, or send what the official client sends")
 }
 
 // whole reads a whole number of at least least.
@@ -143,7 +147,7 @@ func whole(values url.Values, name string, absent, least int) (int, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil || int(n) < least {
-		return 0, badField(name, "must be a whole number from "+strconv.Itoa(least)+" on")
+		return 0, badParameter(name, "must be a whole number from "+strconv.Itoa(least)+" on")
 	}
 	return int(n), nil
 }

@@ -40,12 +40,12 @@ var words = map[string]parsed{
 	"initial":   {statusPending, task.JobOpen},
 }
 
+const mustBeStatus = "must be one of succeeded, failed, pending, default"
+
 // parseStatus reads a status, in any case.
-func parseStatus(field, word string) (parsed, error) {
-	if p, ok := words[strings.ToLower(word)]; ok {
-		return p, nil
-	}
-	return parsed{}, badField(field, "must be one of succeeded, failed, pending, default")
+func parseStatus(word string) (parsed, bool) {
+	p, ok := words[strings.ToLower(word)]
+	return p, ok
 }
 
 // managedWords are what statuses of jobs that Lockstep does are called here.
