@@ -157,7 +157,11 @@ func (c *Control) mayWork(ctx context.Context, k task.Task) error {
 		if err != nil {
 			return err
 		}
-		if len(e.Sealed) == 0 && takesKeys(e.Provider) && !usesEnvironment(e) {
+		own, err := OpenCredentials(c.cfg.Box, e)
+		if err != nil {
+			return err
+		}
+		if own.AccessKey == "" && takesKeys(e.Provider) && !usesEnvironment(e) {
 			return &task.Error{
 				Kind: task.Conflict, Code: "KEYS_DROPPED", Text: "the credentials of the task were dropped when it was stopped",
 				Next: "start it through the OMS API with its credentials, or give endpoint " + strconv.Quote(string(at.Endpoint)) + " credentials",
