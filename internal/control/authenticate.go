@@ -155,7 +155,7 @@ func (c *Control) SigningKey(ctx context.Context, id task.KeyID) (secret.String,
 // enter lets a key in that is neither expired nor over its rate.
 func (c *Control) enter(k *ringKey) (Caller, error) {
 	now := c.cfg.Now()
-	if !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) {
+	if k.expired(now) {
 		return Caller{}, errBadCredentials
 	}
 	if k.limiter != nil && !k.limiter.AllowN(now, 1) {

@@ -240,3 +240,19 @@ func TestLoad(t *testing.T) {
 	_, err = secret.Load("", path)
 	wantCode(t, "an empty file", err, "SEAL_KEY_INVALID")
 }
+
+func TestMark(t *testing.T) {
+	t.Parallel()
+	first, second := secret.NewKey(), secret.NewKey()
+	b := newBox(t, first)
+	m := b.Mark("p", []byte("text"))
+	if len(m) != secret.MarkSize || !b.Marked("p", []byte("text"), m) {
+		t.Fatalf("mark %x", m)
+	}
+	if b.Marked("q", []byte("text"), m) || b.Marked("p", []byte("texts"), m) || b.Marked("p", []byte("text"), nil) || newBox(t, second).Marked("p", []byte("text"), m) {
+		t.Error("a mark is good for something else")
+	}
+	if !newBox(t, second, first).Marked("p", []byte("text"), m) {
+		t.Error("a mark is lost in a rotation")
+	}
+}

@@ -16,6 +16,17 @@ type NewKey struct {
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
 
+// NewToken asks for a token of an access key.
+type NewToken struct {
+	TTLSeconds int64 `json:"ttl_seconds,omitempty" minimum:"0" maximum:"31622400" doc:"0: 24 hours; never longer than the key"`
+}
+
+// Token lets a client in with one header, for a time.
+type Token struct {
+	Token     string    `json:"token" doc:"For X-Auth-Token; shown this once"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
 func (a *API) keys() {
 	const tag = "keys"
 	create := at(http.MethodPost, "/keys", "createKey", "Make an access key; its secret is shown this once", tag)
@@ -42,4 +53,14 @@ func (a *API) keys() {
 		) (*none, error) {
 			return &none{}, a.control.DeleteKey(ctx, who, task.KeyID(in.ID))
 		})
+	token := at(http.MethodPost, "/keys/{id}/token", "issueToken", "Make a token that lets in as an access key does, for a time", tag)
+	token.DefaultStatus = http.StatusCreated
+	add(a, token, func(ctx context.Context, who control.Caller, in *struct {
+		ID   string `path:"id"`
+		Body NewToken
+	},
+	) (*body[Token], error) {
+		t, expires, err := a.control.IssueToken(ctx, who, task.KeyID(in.ID), time.Duration(in.Body.TTLSeconds)*time.Second)
+		return &body[Token]{Token{Token: t, ExpiresAt: expires}}, err
+	})
 }

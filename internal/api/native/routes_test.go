@@ -63,6 +63,7 @@ var operations = []operation{
 	{"POST", "/audit/verify", "", "", admins, 200, ""},
 	{"POST", "/keys", `{"role":"viewer"}`, `{"role":"king"}`, admins, 201, ""},
 	{"GET", "/keys", "", "", admins, 200, ""},
+	{"POST", "/keys/{key}/token", `{"ttl_seconds":60}`, `{"ttl_seconds":-1}`, admins, 201, "KEY_NOT_FOUND"},
 	{"DELETE", "/keys/{key}", "", "", admins, 204, "KEY_NOT_FOUND"},
 	{"POST", "/tasks/{task}/pause", "", "", workers, 200, noTask},
 	{"POST", "/tasks/{task}/resume", "", "", workers, 200, noTask},
