@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lockstep-sync/lockstep/internal/task"
 )
 
 // The three examples of the API page end in the right objects, and a literal plus is
@@ -273,5 +275,33 @@ func TestListsAreNewestFirstByRecordNumber(t *testing.T) {
 	}
 	if !json.Valid(raw) {
 		t.Error(string(raw))
+	}
+}
+
+// A token has the role of its key, and no signature is needed with it.
+func TestTokensInPlaceOfSignatures(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	path := w.newTask("dst")
+	token, _, err := w.s.Control().IssueToken(t.Context(), w.s.Admin(), task.KeyID(w.sender.id), time.Minute)
+	w.must(err)
+	ask := func(token, method, path, body string) answer {
+		req := w.request(key{}, method, path, body)
+		req.Header.Set("X-Auth-Token", token)
+		return w.send(req)
+	}
+	if a := ask(token, "POST", path+"/events", objectKeys("a")); a.status != 200 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if a := ask(token, "GET", p1, ""); a.status != 403 {
+		t.Fatalf("an event-only token lists: %d", a.status)
+	}
+	if a := ask(token, "POST", strings.Replace(path, "/p1/", "/p2/", 1)+"/events", objectKeys("a")); a.status != 403 {
+		t.Fatalf("a token of another project: %d", a.status)
+	}
+	for _, bad := range []string{token[:len(token)-2], token + "x", "x"} {
+		if a := ask(bad, "POST", path+"/events", objectKeys("a")); a.status != 401 || a.code() != "APIGW.0301" {
+			t.Fatalf("%q: %d %s", bad, a.status, a.body)
+		}
 	}
 }
