@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/lockstep-sync/lockstep/internal/history"
 	"github.com/lockstep-sync/lockstep/internal/secret"
 	"github.com/lockstep-sync/lockstep/internal/task"
 )
@@ -134,9 +135,25 @@ func (c *Control) StartTaskGiven(ctx context.Context, who Caller, ref string, g 
 	})
 }
 
-// StopTaskForgetting stops a task and drops the credentials that came with it. Conflict:
-// it is stopped.
+// StopTaskForgetting stops a task and drops the credentials that came with it. Its open
+// job of kind events takes no more, so that its lists are written soon. Conflict: it is
+// stopped.
 func (c *Control) StopTaskForgetting(ctx context.Context, who Caller, ref string) (task.Task, error) {
+	k, err := c.stopForgetting(ctx, who, ref)
+	if err != nil {
+		return k, err
+	}
+	// What cannot be closed now closes by itself within minutes.
+	jobs, err := c.store.Jobs(ctx, k.Project, history.JobFilter{Task: k.ID, Kind: task.EventsJob, Limit: 2})
+	for _, j := range jobs {
+		if err == nil && j.State == task.JobOpen {
+			_ = c.store.CloseJob(ctx, j.ID)
+		}
+	}
+	return k, nil
+}
+
+func (c *Control) stopForgetting(ctx context.Context, who Caller, ref string) (task.Task, error) {
 	return c.updateTask(ctx, who, ref, 0, func(k *task.Task) error {
 		if k.State == task.Stopped {
 			return &task.Error{Kind: task.Conflict, Code: CodeNotRunning, Text: "the task is stopped", Next: "there is nothing to stop"}
@@ -157,7 +174,11 @@ func (c *Control) mayWork(ctx context.Context, k task.Task) error {
 		if err != nil {
 			return err
 		}
-		if len(e.Sealed) == 0 && takesKeys(e.Provider) && !usesEnvironment(e) {
+		own, err := OpenCredentials(c.cfg.Box, e)
+		if err != nil {
+			return err
+		}
+		if own.AccessKey == "" && takesKeys(e.Provider) && !usesEnvironment(e) {
 			return &task.Error{
 				Kind: task.Conflict, Code: "KEYS_DROPPED", Text: "the credentials of the task were dropped when it was stopped",
 				Next: "start it through the OMS API with its credentials, or give endpoint " + strconv.Quote(string(at.Endpoint)) + " credentials",

@@ -48,7 +48,11 @@ func (a *API) identify(r *request) (control.Caller, error) {
 	}
 	who, err := a.tokens.AuthenticateToken(r.ctx(), token)
 	if e, ok := asTaskError(err); ok && e.Kind == task.Denied {
-		return who, unauthenticated("decrypt token fail: " + e.Error())
+		why := "decrypt token fail"
+		if e.Code == control.CodeTokenExpired {
+			why = "token expires"
+		}
+		return who, unauthenticated(why)
 	}
 	return who, err
 }

@@ -26,7 +26,7 @@ func decode(body []byte, v any) error {
 		return nil
 	}
 	if err := control.CheckJSON(body); err != nil {
-		return invalid(codeJSON, "send UTF-8", "the body is no JSON: %v", err)
+		return invalid(codeJSON, "send UTF-8", "the body is no JSON: it holds bytes that are no UTF-8, or half of a surrogate pair")
 	}
 	err := json.Unmarshal(body, v)
 	var badType *json.UnmarshalTypeError

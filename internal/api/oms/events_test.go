@@ -145,6 +145,7 @@ func TestAllowedHosts(t *testing.T) {
 func FuzzRoute(f *testing.F) {
 	f.Add("POST", "/v2/p/sync-tasks//events")
 	f.Add("GET", "/")
+	f.Add("GET", "/%")
 	f.Fuzz(func(t *testing.T, method, raw string) {
 		_, p, err := route(method, raw)
 		if err != nil {

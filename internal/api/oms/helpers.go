@@ -14,7 +14,7 @@ import (
 )
 
 func (p *place) keys() control.Credentials {
-	return control.Credentials{AccessKey: p.AK, SecretKey: secret.New(p.SK)}
+	return control.Credentials{AccessKey: p.AK, SecretKey: secret.New(p.SK), SessionToken: secret.New(p.SecurityToken)}
 }
 
 // ask reads the body of a question about stores.
@@ -28,7 +28,7 @@ func ask(r *request, required ...func(*place) text) (p place, err error) {
 	if p.DataCenter == "" {
 		p.DataCenter = p.Region
 	}
-	all := []text{{"cloud_type", p.CloudType, true, 64}, {"ak", p.AK, false, 100}, {"sk", p.SK, false, 100}}
+	all := []text{{"cloud_type", p.CloudType, true, 64}, {"ak", p.AK, false, 100}, {"sk", p.SK, false, 100}, {"security_token", p.SecurityToken, false, 16384}}
 	for _, f := range required {
 		all = append(all, f(&p))
 	}
@@ -266,7 +266,7 @@ func (a *API) version(r *request) error {
 	if r.path.id != "v2" {
 		return &task.Error{Kind: task.NotFound, Code: codeVersion, Text: "there is no such version of the API", Next: "use v2"}
 	}
-	writeJSON(r.w, http.StatusOK, map[string]api.APIVersion{"version": api.OMSVersion(api.Scheme(r.http), r.http.Host)})
+	writeJSON(r.w, http.StatusOK, api.OMSVersion(api.Scheme(r.http), r.http.Host))
 	return nil
 }
 
@@ -277,6 +277,7 @@ func (a *API) projects(r *request) error {
 	if err != nil {
 		return err
 	}
+	r.w.Header().Set("X-IAM-Trace-Id", api.RequestID(r.ctx()))
 	id := string(r.who.Project)
 	name := q.Get("name")
 	if name == "" {

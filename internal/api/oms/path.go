@@ -81,6 +81,8 @@ func route(method, raw string) (operation, path, error) {
 	}
 	version, rest, below := strings.Cut(raw, "/")
 	switch {
+	case !below && !validID(version):
+		return operation{}, path{}, errNoPath
 	case !below:
 		return byMethod(method, map[string]operation{http.MethodGet: {do: (*API).version, public: true}}, path{id: version})
 	case version == "v3" && rest == "projects":

@@ -116,6 +116,7 @@ type place struct {
 	CloudType      string          `json:"cloud_type"`
 	AK             string          `json:"ak"`
 	SK             string          `json:"sk"`
+	SecurityToken  string          `json:"security_token"`
 	Region         string          `json:"region"`
 	DataCenter     string          `json:"data_center"`
 	Bucket         string          `json:"bucket"`

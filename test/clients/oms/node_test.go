@@ -1,0 +1,69 @@
+package oms
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// requireNode skips loudly without node or the packages of node/package-lock.json,
+// unless LOCKSTEP_REQUIRE names node: then it fails.
+func requireNode(t *testing.T) {
+	t.Helper()
+	_, err := exec.LookPath("node")
+	if err == nil {
+		_, err = os.Stat("node/node_modules/@huaweicloud/huaweicloud-sdk-core")
+	}
+	if err == nil {
+		return
+	}
+	const next = "install Node 20 and run `npm ci --ignore-scripts` in test/clients/oms/node"
+	for _, word := range strings.Split(os.Getenv("LOCKSTEP_REQUIRE"), ",") {
+		if word == "node" {
+			t.Fatalf("LOCKSTEP_REQUIRE names node: %v; %s", err, next)
+		}
+	}
+	t.Skipf("SKIPPED, the Node SDK is not tested: %v; %s", err, next)
+}
+
+func TestNodeSDKSignsWhatTheServiceTakes(t *testing.T) {
+	t.Parallel()
+	requireNode(t)
+	s := newService(t)
+	s.put(s.src, "photos", "node/a b", "1")
+	s.put(s.src, "photos", "中.txt", "2")
+	keys, err := json.Marshal(map[string]string{"src_ak": s.src.AccessKey, "src_sk": s.src.SecretKey, "dst_ak": s.dst.AccessKey, "dst_sk": s.dst.SecretKey})
+	s.must(err)
+	cmd := exec.CommandContext(t.Context(), "node", "events.js")
+	cmd.Dir = "node"
+	cmd.Env = append(os.Environ(), "OMS_AK="+accessKey, "OMS_SK="+secretKey, "OMS_PROJECT="+project, "OMS_ENDPOINT="+s.url, "OMS_KEYS="+string(keys))
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderrOf(err))
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	var said struct {
+		ID    string
+		Shown struct {
+			Success int `json:"monthly_success_object"`
+		}
+		Types, Count int
+		Refused      struct {
+			Status        int
+			Code, Request string
+		}
+	}
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &said); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	if said.Shown.Success != 2 || said.Types != 2 || said.Count != 1 || said.Refused.Status != 404 || said.Refused.Code != "OMS.1009" || said.Refused.Request == "" {
+		t.Fatalf("%+v", said)
+	}
+	for k, want := range map[string]string{"node/a b": "1", "中.txt": "2"} {
+		if got, _, ok := s.get(s.dst, "more", k); !ok || got != want {
+			t.Errorf("%s: %q", k, got)
+		}
+	}
+}
