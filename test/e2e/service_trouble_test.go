@@ -159,7 +159,8 @@ func TestServiceTrouble(t *testing.T) {
 				s.event("main", key)
 			}
 			s.until("an attempt has failed", func() bool { return strings.Contains(s.cli(0, "", "explain", "main", "during/07"), c.reason) })
-			wants(t, s.cli(0, "", "status", "main"), "Behind", "20 keys waiting", c.reason)
+			s.until("status says why", func() bool { return strings.Contains(s.cli(0, "", "status", "main"), c.reason) })
+			wants(t, s.cli(0, "", "status", "main"), "Behind", "20 keys waiting")
 			s.prove("main")
 			select {
 			case <-time.After(c.lasts - time.Since(began)):
