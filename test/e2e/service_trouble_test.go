@@ -126,11 +126,11 @@ func TestServiceTrouble(t *testing.T) {
 		lasts  time.Duration
 	}{
 		{"denied", func(f *faultyEnd, _ *relay) { f.refuse("put", 403, "AccessDenied") }, "DST_DENIED", 2 * time.Second},
-		{"credentials expired", func(f *faultyEnd, _ *relay) { f.refuse("", 400, "ExpiredToken") }, "DST_DENIED", 10 * time.Second},
-		{"keys unknown", func(f *faultyEnd, _ *relay) { f.refuse("", 403, "InvalidAccessKeyId") }, "DST_DENIED", 10 * time.Second},
-		{"clock off", func(f *faultyEnd, _ *relay) { f.refuse("", 403, "RequestTimeTooSkewed") }, "DST_DENIED", 10 * time.Second},
-		{"bucket gone", func(f *faultyEnd, _ *relay) { f.refuse("", 404, "NoSuchBucket") }, "DST_BUCKET_MISSING", 10 * time.Second},
-		{"server errors", func(f *faultyEnd, _ *relay) { f.refuse("", 500, "InternalError") }, "DST_UNAVAILABLE", 10 * time.Second},
+		{"credentials expired", func(f *faultyEnd, _ *relay) { f.refuse("", 400, "ExpiredToken") }, "DST_DENIED", 3 * time.Second},
+		{"keys unknown", func(f *faultyEnd, _ *relay) { f.refuse("", 403, "InvalidAccessKeyId") }, "DST_DENIED", 3 * time.Second},
+		{"clock off", func(f *faultyEnd, _ *relay) { f.refuse("", 403, "RequestTimeTooSkewed") }, "DST_DENIED", 3 * time.Second},
+		{"bucket gone", func(f *faultyEnd, _ *relay) { f.refuse("", 404, "NoSuchBucket") }, "DST_BUCKET_MISSING", 3 * time.Second},
+		{"server errors", func(f *faultyEnd, _ *relay) { f.refuse("", 500, "InternalError") }, "DST_UNAVAILABLE", 3 * time.Second},
 		{"network gone", func(_ *faultyEnd, r *relay) { r.set(true) }, "DST_UNAVAILABLE", 10 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
