@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -45,6 +46,8 @@ func sentence(s native.Status) string {
 		fmt.Fprintf(&b, "Behind %s: %s waiting", formatDuration(time.Duration(s.Behind*float64(time.Second))), plural(n.Pending, "key"))
 	case n.Requested == 0:
 		b.WriteString("Nothing yet: no event was sent and no scan has run")
+	case s.Broken != "":
+		b.WriteString("In sync as far as events tell; the last scan did not end well")
 	default:
 		b.WriteString("In sync")
 	}
@@ -61,6 +64,12 @@ func (r *remote) statusOne(ctx context.Context, api *client.Client, s native.Sta
 	}
 	if s.Missed > 0 {
 		fmt.Fprintf(r.stdout, "%.2g %% of the changes before the last scan came without an event\n", 100*s.Missed)
+	}
+	for _, reason := range slices.Sorted(maps.Keys(s.Delayed)) {
+		fmt.Fprintf(r.stdout, "  to be tried again: %s %s %s\n", formatCount(s.Delayed[reason]), reason, means(reason))
+	}
+	if s.Broken != "" {
+		fmt.Fprintf(r.stdout, "  the last scan did not end well: %s\n", oneLine(s.Broken))
 	}
 	if s.Counts.Failed > 0 {
 		return r.statusFailures(ctx, api, s)
@@ -153,7 +162,7 @@ func worse(s native.Status) int {
 	switch {
 	case s.Counts.Failed > 0:
 		return 2
-	case s.Counts.Pending > 0:
+	case s.Counts.Pending > 0, s.Broken != "":
 		return 1
 	}
 	return 0

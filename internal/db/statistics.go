@@ -118,7 +118,13 @@ func (s *Store) Watermarks(ctx context.Context, id task.ID) (w history.Watermark
 		if w.Proven, err = proven(ctx, t, num); err != nil {
 			return err
 		}
-		w.Missed, err = missedRate(ctx, t, num)
+		if w.Missed, err = missedRate(ctx, t, num); err != nil {
+			return err
+		}
+		if w.Broken, err = brokenScan(ctx, t, num); err != nil {
+			return err
+		}
+		w.Delayed, err = delayed(ctx, t, num)
 		return err
 	})
 	return w, err
@@ -190,6 +196,35 @@ func missedRate(ctx context.Context, t *txn, num int64) (float64, error) {
 		return 0, err
 	}
 	return float64(c.Missed) / float64(c.Missed+heard), nil
+}
+
+// brokenScan is why the last scan that has ended did not end well.
+func brokenScan(ctx context.Context, t *txn, num int64) (why string, err error) {
+	var state task.JobState
+	err = one(ctx, t, "SELECT CASE WHEN ended_at = 0 THEN ending ELSE state END, why FROM jobs WHERE task = $1 AND kind = 'scan' ORDER BY num DESC LIMIT 1",
+		[]any{num}, &state, &why)
+	if state != task.JobStopped && state != task.JobFailed {
+		why = ""
+	}
+	return why, ignoreNoRow(err)
+}
+
+// delayed looks at records whose turn comes later: the lanes' own index leads to them.
+func delayed(ctx context.Context, t *txn, num int64) (map[task.Reason]int64, error) {
+	var out map[task.Reason]int64
+	err := each(ctx, t, `SELECT x.reason, count(*) FROM (SELECT p.reason FROM lanes l JOIN pending p ON p.task = l.task AND p.shard = l.shard
+		AND p.rank IN (0, 1) AND p.next_at > $2 WHERE l.task = $1 LIMIT 1000) x WHERE x.reason <> '' GROUP BY x.reason`,
+		[]any{num, t.s.now().UnixMicro()}, func(r rows) error {
+			var why task.Reason
+			var n int64
+			err := r.Scan(&why, &n)
+			if out == nil {
+				out = map[task.Reason]int64{}
+			}
+			out[why] = n
+			return err
+		})
+	return out, err
 }
 
 type jobSpan struct{ num, started, ended int64 }

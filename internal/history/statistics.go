@@ -24,6 +24,12 @@ type Watermarks struct {
 	// Missed is the share of changes since the scan before the last one that no event
 	// told of: missed / (missed + event records). Zero when there were none.
 	Missed float64
+	// Delayed says why the last attempts ended of records that wait for another, of up to
+	// 1,000 of them.
+	Delayed map[task.Reason]int64
+	// Broken is why the last scan was stopped or failed: CODE or reason, colon, sentence.
+	// Empty when it ended well, was cancelled, or goes on.
+	Broken string
 }
 
 // Failure is a failed record, kept until retention removes it.

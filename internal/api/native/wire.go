@@ -182,13 +182,16 @@ type Status struct {
 	Proven *time.Time `json:"proven,omitempty" doc:"Start of the last scan that ended complete and without failures"`
 	Behind float64    `json:"behind_seconds"`
 	Missed float64    `json:"missed_rate" doc:"Share of changes before the last scan that no event told of"`
-	At     time.Time  `json:"at"`
+	// Delayed and Broken say what is in the way.
+	Delayed map[task.Reason]int64 `json:"delayed,omitempty" doc:"Why the last attempts ended of records that wait for another, of up to 1,000 of them"`
+	Broken  string                `json:"broken_scan,omitempty" doc:"Why the last scan was stopped or failed"`
+	At      time.Time             `json:"at"`
 }
 
 func statusOf(s control.Status) Status {
 	return Status{
 		Task: s.Task.ID, Name: s.Task.Name, State: s.Task.State, Counts: countsOf(s.Counts), InStep: s.InStep(),
-		Heard: when(s.Marks.Heard), Proven: when(s.Marks.Proven), Behind: s.Behind().Seconds(), Missed: s.Marks.Missed, At: s.At.UTC(),
+		Heard: when(s.Marks.Heard), Proven: when(s.Marks.Proven), Behind: s.Behind().Seconds(), Missed: s.Marks.Missed, Delayed: s.Marks.Delayed, Broken: s.Marks.Broken, At: s.At.UTC(),
 	}
 }
 

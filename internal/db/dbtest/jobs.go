@@ -131,11 +131,17 @@ func testWatermarks(t *testing.T, open Open) {
 	if heard, _ := marks(); !heard.Equal(first) {
 		t.Fatalf("heard to %v, want %v", heard, first)
 	}
+	if m, err := w.s.Watermarks(t.Context(), w.task.ID); err != nil || len(m.Delayed) != 0 || m.Broken != "" {
+		t.Fatalf("delayed %v, broken %q of records that nobody has tried, %v", m.Delayed, m.Broken, err)
+	}
 	// A record that is tried again later holds it back by its acceptance, not its turn.
 	later := w.clock.Now().Add(time.Hour)
 	w.work(func(r queue.Record) queue.Settlement {
-		return queue.Settlement{Record: r, Outcome: task.Pending, NextAt: later}
+		return queue.Settlement{Record: r, Outcome: task.Pending, Reason: task.DestinationThrottled, NextAt: later}
 	})
+	if m, err := w.s.Watermarks(t.Context(), w.task.ID); err != nil || m.Delayed[task.DestinationThrottled] != 2 {
+		t.Fatalf("delayed %v, want two that were throttled, %v", m.Delayed, err)
+	}
 	if heard, _ := marks(); !heard.Equal(first) {
 		t.Fatalf("heard to %v, want %v", heard, first)
 	}

@@ -437,3 +437,31 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		t.Errorf("%d requests", n)
 	}
 }
+
+// A HEAD says nothing of why it is refused: the bucket is asked.
+func TestStatRefusedWithoutWords(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		status int
+		code   string
+		want   error
+	}{
+		{400, "ExpiredToken", objstore.ErrCredentials},
+		{403, "InvalidAccessKeyId", objstore.ErrCredentials},
+		{403, "RequestTimeTooSkewed", objstore.ErrClockSkew},
+		{403, "AccessDenied", objstore.ErrDenied},
+		{400, "BadRequest", objstore.ErrInvalid},
+	} {
+		srv, b := server(t, s3fault.Options{}, "aws")
+		srv.Inject(s3fault.Fault{Runs: -1, Kind: s3fault.Answer, Status: c.status, Code: c.code})
+		if _, err := b.Stat(t.Context(), "k"); !errors.Is(err, c.want) {
+			t.Errorf("Stat refused by %s: %v, want %v", c.code, err, c.want)
+		}
+	}
+	// Only of this key: the bucket answers.
+	srv, b := server(t, s3fault.Options{}, "aws")
+	srv.Inject(s3fault.Fault{Op: "head", Runs: -1, Kind: s3fault.Answer, Status: 403, Code: "AccessDenied"})
+	if _, err := b.Stat(t.Context(), "k"); !errors.Is(err, objstore.ErrDenied) {
+		t.Errorf("Stat of a denied key: %v", err)
+	}
+}

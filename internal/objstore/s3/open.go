@@ -24,12 +24,28 @@ func (b *Bucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
 	b.wantChecksum(r)
 	resp, err := b.send(ctx, r)
 	if err != nil {
-		return objstore.Info{}, err
+		return objstore.Info{}, b.inWords(ctx, err)
 	}
 	defer resp.Body.Close()
 	in := info(key, resp.Header)
 	in.Size = max(resp.ContentLength, 0)
 	return in, nil
+}
+
+// inWords finds out what a refusal without words means. The answer to a HEAD has no body, so
+// that expired credentials look like a bad request and a wrong clock like a denial; a GET
+// of the bucket is refused for the same reason, and says which.
+func (b *Bucket) inWords(ctx context.Context, err error) error {
+	e, ok := errors.AsType[*objstore.Error](err)
+	if !ok || e.Code != "" || e.Status != http.StatusBadRequest && e.Status != http.StatusForbidden {
+		return err
+	}
+	said, ok := errors.AsType[*objstore.Error](b.Probe(ctx))
+	if !ok || !errors.Is(said, objstore.ErrCredentials) && !errors.Is(said, objstore.ErrClockSkew) {
+		return err
+	}
+	said.Op, said.Key = e.Op, e.Key
+	return said
 }
 
 // wantChecksum asks for the object's checksum where stores keep them.
