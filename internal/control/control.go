@@ -24,6 +24,8 @@ type Store interface {
 	taskStore
 	registryStore
 	historyStore
+	hookStore
+	scheduleStore
 }
 
 // taskStore keeps tasks. What the methods promise is said where they are implemented.
@@ -93,6 +95,8 @@ type Control struct {
 
 	// seen remembers tasks that events name, for a few seconds.
 	seen sync.Map // taskRef → seenTask
+	// hooks remembers those that tokens name, for as long.
+	hooks sync.Map // SHA-256 of a token → seenTask
 }
 
 // New returns a Control. It starts nothing.
