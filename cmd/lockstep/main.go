@@ -9,6 +9,7 @@ import (
 	"context"
 	"io"
 	"os"
+	_ "time/tzdata" // for machines without a time zone database
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/url"
 	"slices"
@@ -71,10 +72,24 @@ func (r *remote) statusOne(ctx context.Context, api *client.Client, s native.Sta
 	if s.Broken != "" {
 		fmt.Fprintf(r.stdout, "  the last scan did not end well: %s\n", oneLine(s.Broken))
 	}
+	statusClock(r.stdout, s.Clock)
 	if s.Counts.Failed > 0 {
 		return r.statusFailures(ctx, api, s)
 	}
 	return nil
+}
+
+// statusClock says when the schedule starts the next scan, and what kept it from the last.
+func statusClock(w io.Writer, c *native.Clock) {
+	if c == nil {
+		return
+	}
+	if c.Last == "skipped" {
+		fmt.Fprintf(w, "the scan that was due %s was skipped: %s\n", ago(c.LastDue), oneLine(c.Why))
+	}
+	if c.Next != nil {
+		fmt.Fprintf(w, "next scan %s (in %s)\n", c.Next.Local().Format("2006-01-02 15:04 MST"), formatDuration(time.Until(*c.Next)))
+	}
 }
 
 // statusFailures names the reasons of what failed, most first, and what to do.

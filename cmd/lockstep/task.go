@@ -15,7 +15,7 @@ import (
 )
 
 func (r *remote) taskCommand() *cobra.Command {
-	cmd := commands("task", "Makes, changes, pauses and stops tasks", r.taskCreate(), r.taskList(), r.taskShow(), r.taskChange())
+	cmd := commands("task", "Makes, changes, pauses and stops tasks", r.taskCreate(), r.taskList(), r.taskShow(), r.taskChange(), r.taskHook())
 	for _, m := range []struct{ verb, short string }{
 		{"pause", "Accept events and keep them, but do no work"},
 		{"resume", "Work again after a pause"},
@@ -43,8 +43,10 @@ func (r *remote) taskCommand() *cobra.Command {
 
 // taskOptions are the rules of a task as flags.
 type taskOptions struct {
-	rules []string
-	o     task.Options
+	rules   []string
+	windows []string
+	zone    string
+	o       task.Options
 }
 
 func (t *taskOptions) flags(f *pflag.FlagSet) {
@@ -58,8 +60,9 @@ func (t *taskOptions) flags(f *pflag.FlagSet) {
 	f.BoolVar(&t.o.GoneIsFailed, "gone-is-failed", false, "a named key that the source does not hold is failed, not ignored")
 	f.IntVar(&t.o.Concurrency, "concurrency", 0, "most objects in flight (default adapts)")
 	f.StringVar(&t.o.Schedule.Cron, "schedule", "", "when to scan, as cron's five fields, e.g. '0 3 * * *'")
-	f.StringVar(&t.o.Schedule.Zone, "zone", "", "time zone of --schedule, e.g. Europe/Berlin (default UTC)")
+	f.StringVar(&t.zone, "zone", "", "time zone of --schedule and --bandwidth, e.g. Europe/Berlin (default UTC)")
 	f.StringVar(&t.o.Schedule.Missed, "missed", "", "a start that was missed: run (once, at once) or skip (default run)")
+	f.StringArrayVar(&t.windows, "bandwidth", nil, "FROM-TO=RATE: most bytes a second in a part of the day, both ends inside, e.g. 08:00-18:00=10MiB; repeatable; '' drops all windows")
 }
 
 // ruleText collects rules of both flags in one order.
@@ -96,6 +99,12 @@ func (r *remote) taskCreate() *cobra.Command {
 				return err
 			}
 			opt.o.Filter = opt.rules
+			if opt.o.Bandwidth, err = parseWindows(opt.windows, opt.zone); err != nil {
+				return err
+			}
+			if opt.o.Schedule.Cron != "" || opt.o.Bandwidth == nil {
+				opt.o.Schedule.Zone = opt.zone
+			}
 			in := map[string]any{"name": args[0], "description": description, "source": src, "destination": dst, "options": opt.o, "shards": shards}
 			if state != "" {
 				in["state"] = state
@@ -164,7 +173,11 @@ func (r *remote) taskChange() *cobra.Command {
 			if err := api.Get(ctx, in("/tasks/%s", args[0]), &was); err != nil {
 				return err
 			}
-			change := map[string]any{"version": was.Version, "options": opt.merged(was.Options, flags, noRules)}
+			options, err := opt.merged(was.Options, flags, noRules)
+			if err != nil {
+				return err
+			}
+			change := map[string]any{"version": was.Version, "options": options}
 			if flags.Changed("name") {
 				change["name"] = name
 			}
@@ -186,7 +199,7 @@ func (r *remote) taskChange() *cobra.Command {
 }
 
 // merged is was with what flags changed.
-func (t *taskOptions) merged(was task.Options, flags *pflag.FlagSet, noRules bool) task.Options {
+func (t *taskOptions) merged(was task.Options, flags *pflag.FlagSet, noRules bool) (task.Options, error) {
 	if len(t.rules) > 0 || noRules {
 		was.Filter = t.rules
 	}
@@ -195,11 +208,11 @@ func (t *taskOptions) merged(was task.Options, flags *pflag.FlagSet, noRules boo
 		"max-delete": func() { was.Guard.MaxDeletes = t.o.Guard.MaxDeletes }, "max-delete-percent": func() { was.Guard.MaxPercent = t.o.Guard.MaxPercent },
 		"list-unchanged": func() { was.ListUnchanged = t.o.ListUnchanged }, "gone-is-failed": func() { was.GoneIsFailed = t.o.GoneIsFailed },
 		"concurrency": func() { was.Concurrency = t.o.Concurrency }, "schedule": func() { was.Schedule.Cron = t.o.Schedule.Cron },
-		"zone": func() { was.Schedule.Zone = t.o.Schedule.Zone }, "missed": func() { was.Schedule.Missed = t.o.Schedule.Missed },
+		"missed": func() { was.Schedule.Missed = t.o.Schedule.Missed },
 	} {
 		if flags.Changed(name) {
 			take()
 		}
 	}
-	return was
+	return was, t.mergeClock(&was, flags)
 }

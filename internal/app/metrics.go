@@ -25,6 +25,7 @@ type serviceMetrics struct {
 	bytes    *prometheus.CounterVec
 	lag      *prometheus.HistogramVec
 	retries  *prometheus.CounterVec
+	starts   *prometheus.CounterVec
 
 	names sync.Map // task.ID → string
 }
@@ -50,12 +51,15 @@ func newServiceMetrics(s *Service) *serviceMetrics {
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lockstep_attempts_failed_total", Help: "Attempts that failed and are made again, by reason.",
 		}, []string{"task", "reason"}),
+		starts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lockstep_schedule_starts_total", Help: "Starts by the clock that this process took, by what became of them: started or skipped.",
+		}, []string{"task", "outcome"}),
 		lag: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "lockstep_lag_seconds", Help: "From the acceptance of a record to the object at the destination, of synced records.",
 			Buckets: []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400},
 		}, []string{"task"}),
 	}
-	m.registry.MustRegister(m.outcomes, m.bytes, m.retries, m.lag, (*taskCollector)(m), (*externalCollector)(m),
+	m.registry.MustRegister(m.outcomes, m.bytes, m.retries, m.starts, m.lag, (*taskCollector)(m), (*externalCollector)(m),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.requests = api.NewMetrics(m.registry)
 	return m
@@ -75,6 +79,11 @@ func (m *serviceMetrics) ended(id task.ID, e *queue.Settlement) {
 		m.bytes.WithLabelValues(name).Add(float64(max(0, e.Size)))
 		m.lag.WithLabelValues(name).Observe(max(0, e.At.Sub(e.Record.AcceptedAt).Seconds()))
 	}
+}
+
+// scheduled counts a start by the clock.
+func (m *serviceMetrics) scheduled(id task.ID, s queue.Start) {
+	m.starts.WithLabelValues(m.nameOf(id), s.Outcome).Inc()
 }
 
 // nameOf returns the name of a task that this process works, or its id.

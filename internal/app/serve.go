@@ -17,6 +17,7 @@ import (
 
 	"github.com/lockstep-sync/lockstep/internal/api"
 	"github.com/lockstep-sync/lockstep/internal/api/didspaces"
+	"github.com/lockstep-sync/lockstep/internal/api/hooks"
 	"github.com/lockstep-sync/lockstep/internal/api/native"
 	"github.com/lockstep-sync/lockstep/internal/config"
 	"github.com/lockstep-sync/lockstep/internal/control"
@@ -173,6 +174,10 @@ func (s *Service) routes() http.Handler {
 		s.addElastic(router)
 		router.Add(s.didspaces())
 		s.addOMS(router)
+		router.Add(api.Route{
+			Name: "s3-hook", Prefix: hooks.Root, Mask: hooks.Mask,
+			Handler: hooks.New(hooks.Config{Control: s.control, Log: s.log}),
+		})
 	}
 	return router
 }
@@ -231,8 +236,9 @@ func (s *Service) workers(node task.NodeID) []func(context.Context) error {
 		Node: node, Partitions: s.db, Scans: s.db, Jobs: s.db, Stores: s.stores, Log: s.log, Sweep: 500 * time.Millisecond,
 	})
 	lists := worker.NewUploader(worker.UploaderConfig{Outbox: s.db, Stores: s.stores, Log: s.log})
+	schedules := worker.NewSchedules(worker.SchedulesConfig{Queue: s.db, Log: s.log, Started: s.metrics.scheduled})
 	janitor := worker.NewJanitor(worker.JanitorConfig{Jobs: s.db, Log: s.log, Every: time.Second, Chores: s.chores()})
-	return []func(context.Context) error{lanes.Run, scans.Run, lists.Run, janitor.Run}
+	return []func(context.Context) error{lanes.Run, scans.Run, lists.Run, schedules.Run, janitor.Run}
 }
 
 // onceKept is how long an idempotency key answers repeated requests.

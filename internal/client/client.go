@@ -55,6 +55,9 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
+// Address is where the service is.
+func (c *Client) Address() string { return strings.TrimSuffix(c.cfg.URL, "/") }
+
 // Get reads path into out.
 func (c *Client) Get(ctx context.Context, path string, out any) error {
 	return c.Do(ctx, http.MethodGet, path, nil, out)

@@ -41,7 +41,7 @@ type Serve struct {
 
 	TLSCert, TLSKey string // PEM files; both or none
 
-	OMS OMS
+	OMS  OMS
 	Keep Keep
 	// KeyRate is how many requests a second one access key may make; 0: 10,000.
 	KeyRate float64

@@ -26,6 +26,8 @@ type Store interface {
 	historyStore
 	connectorStore
 	externalStore
+	hookStore
+	scheduleStore
 }
 
 // taskStore keeps tasks. What the methods promise is said where they are implemented.
@@ -95,6 +97,8 @@ type Control struct {
 
 	// seen remembers tasks that events name, for a few seconds.
 	seen sync.Map // taskRef → seenTask
+	// hooks remembers those that tokens name, for as long.
+	hooks sync.Map // SHA-256 of a token → seenTask
 }
 
 // New returns a Control. It starts nothing.

@@ -92,6 +92,7 @@ func (c *Control) seenTask(ctx context.Context, who Caller, ref string) (task.Ta
 
 // forget drops a task that was changed from what is remembered.
 func (c *Control) forget(k task.Task) {
+	c.forgetHooks(k.ID)
 	c.seen.Range(func(key, v any) bool {
 		if v.(seenTask).ID == k.ID {
 			c.seen.Delete(key)

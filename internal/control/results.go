@@ -80,6 +80,7 @@ type Status struct {
 	Counts task.Counts // since it was made
 	Marks  history.Watermarks
 	At     time.Time // when this was read
+	Clock  *Clock    // nil: the task has no schedule
 }
 
 // InStep says whether nothing that Lockstep heard of is outstanding.
@@ -107,7 +108,10 @@ func (c *Control) status(ctx context.Context, k task.Task) (s Status, err error)
 	if s.Counts, err = c.store.Total(ctx, k.ID, false); err != nil {
 		return s, err
 	}
-	s.Marks, err = c.store.Watermarks(ctx, k.ID)
+	if s.Marks, err = c.store.Watermarks(ctx, k.ID); err != nil {
+		return s, err
+	}
+	s.Clock, err = c.clock(ctx, k)
 	return s, err
 }
 

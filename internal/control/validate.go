@@ -3,14 +3,12 @@ package control
 import (
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/robfig/cron/v3"
-
 	"github.com/lockstep-sync/lockstep/internal/plan"
 	"github.com/lockstep-sync/lockstep/internal/task"
+	"github.com/lockstep-sync/lockstep/internal/timetable"
 )
 
 // Limits of what a task may be.
@@ -73,10 +71,8 @@ func checkOptions(o task.Options) error {
 	if len(o.Bandwidth) > maxWindows {
 		return invalid("BAD_WINDOW", "there are more than "+strconv.Itoa(maxWindows)+" bandwidth windows", "join some of them")
 	}
-	for _, w := range o.Bandwidth {
-		if err := checkWindow(w); err != nil {
-			return err
-		}
+	if _, err := timetable.ParseWindows(o.Bandwidth); err != nil {
+		return err
 	}
 	return checkSchedule(o.Schedule)
 }
@@ -97,44 +93,13 @@ func parseFilter(rules []string) (plan.Filter, error) {
 	return plan.NewFilter(parsed...), nil
 }
 
-func checkWindow(w task.Window) error {
-	for _, at := range []string{w.From, w.To} {
-		if _, err := time.Parse("15:04", at); err != nil || len(at) != 5 {
-			return invalid("BAD_WINDOW", "a bandwidth window begins and ends at a time like 09:30", "write two digits for the hour and two for the minute")
-		}
-	}
-	if w.BytesPerSecond <= 0 {
-		return invalid("BAD_WINDOW", "a bandwidth window lets no byte through", "pause the task instead, or name bytes per second")
-	}
-	return checkZone("BAD_WINDOW", w.Zone)
-}
-
-func checkZone(code, name string) error {
-	if name == "Local" {
-		return invalid(code, "the time zone Local is another on every machine", "name it as the IANA does, e.g. Europe/Berlin")
-	}
-	if _, err := time.LoadLocation(name); err != nil {
-		return invalid(code, "there is no such time zone", "name it as the IANA does, e.g. Europe/Berlin")
-	}
-	return nil
-}
-
 func checkSchedule(s task.Schedule) error {
-	const code = "BAD_SCHEDULE"
-	switch s.Missed {
-	case "", "run", "skip":
-	default:
-		return invalid(code, "there is no such policy for missed starts", "use run or skip")
-	}
-	if s.Cron == "" {
-		if s.Zone != "" || s.Missed != "" {
-			return invalid(code, "a schedule has a zone or a policy and no times", "name five fields, e.g. 30 2 * * *")
-		}
+	if s == (task.Schedule{}) {
 		return nil
 	}
-	// The parser would take a zone in front, and descriptors are not five fields.
-	if _, err := cron.ParseStandard(s.Cron); err != nil || strings.Contains(s.Cron, "TZ=") || strings.HasPrefix(s.Cron, "@") {
-		return invalid(code, "the schedule is not five fields of cron", "write minute, hour, day of month, month, day of week, e.g. 30 2 * * *")
+	if s.Cron == "" {
+		return invalid("BAD_SCHEDULE", "a schedule has a zone or a policy and no times", "name five fields, e.g. 30 2 * * *")
 	}
-	return checkZone(code, s.Zone)
+	_, err := timetable.ParseSchedule(s)
+	return err
 }

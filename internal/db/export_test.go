@@ -1,6 +1,39 @@
 package db
 
-import "context"
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+)
+
+// MigrateTo makes a database as an older program left it.
+func MigrateTo(ctx context.Context, cfg Config, version int64) (err error) {
+	dialect, dir := goose.DialectSQLite3, "sqlite"
+	var d *sql.DB
+	if cfg.URL == "" {
+		if d, err = sql.Open("sqlite", sqliteURL(cfg.Path, nil)); err != nil {
+			return err
+		}
+	} else {
+		pool, err := pgxpool.New(ctx, cfg.URL)
+		if err != nil {
+			return err
+		}
+		defer pool.Close()
+		dialect, dir, d = goose.DialectPostgres, "postgres", stdlib.OpenDBFromPool(pool)
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	p, err := provider(dialect, dir, d)
+	if err != nil {
+		return err
+	}
+	_, err = p.UpTo(ctx, version)
+	return err
+}
 
 // Exec runs a statement, for tests that need rows nobody would report one by one.
 func (s *Store) Exec(ctx context.Context, sql string) error {

@@ -59,6 +59,20 @@ func insertJob(ctx context.Context, t *txn, j newJob) (id task.JobID, num int64,
 	return id, num, err
 }
 
+// insertScan opens a scan with its partitions, and notes how many event records the task
+// has had: the rate of missed events goes by what came between two scans.
+func (s *Store) insertScan(ctx context.Context, t *txn, j newJob, ranges []queue.Range) (task.JobID, error) {
+	id, num, err := insertJob(ctx, t, j)
+	if err != nil {
+		return "", err
+	}
+	if _, err := t.exec(ctx, `UPDATE jobs SET heard = (SELECT CAST(coalesce(sum(c.requested), 0) AS BIGINT) FROM month_counts c
+		WHERE c.task = $1 AND c.class = $2) WHERE num = $3`, j.task, int(queue.ByEvent), num); err != nil {
+		return "", err
+	}
+	return id, insertPartitions(ctx, t, num, j.task, ranges)
+}
+
 // StartJob implements queue.Jobs.
 func (s *Store) StartJob(ctx context.Context, start queue.JobStart, by task.Actor) (job task.Job, err error) {
 	err = s.change(ctx, func(ctx context.Context, t *txn) error {
@@ -78,15 +92,15 @@ func (s *Store) StartJob(ctx context.Context, start queue.JobStart, by task.Acto
 				return err
 			}
 		}
-		now := s.now()
-		id, jobNum, err := insertJob(ctx, t, newJob{num, k.Project, start.Kind, now, start.SourceTime, start.Ext})
+		var id task.JobID
+		j := newJob{num, k.Project, start.Kind, s.now(), start.SourceTime, start.Ext}
+		if start.Kind == task.ScanJob {
+			id, err = s.insertScan(ctx, t, j, start.Ranges)
+		} else {
+			id, _, err = insertJob(ctx, t, j)
+		}
 		if err != nil {
 			return err
-		}
-		if start.Kind == task.ScanJob {
-			if err := insertPartitions(ctx, t, jobNum, num, start.Ranges); err != nil {
-				return err
-			}
 		}
 		if job, err = readJob(ctx, t, "j.id = $1", string(id)); err != nil {
 			return err

@@ -15,9 +15,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
-	"github.com/riverqueue/river/rivermigrate"
 
 	"github.com/lockstep-sync/lockstep/internal/task"
 )
@@ -66,11 +63,7 @@ func migrateSQLite(ctx context.Context, path string, now time.Time, log *slog.Lo
 	if err != nil {
 		return err
 	}
-	river, err := rivermigrate.New(riversqlite.New(db), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return err
-	}
-	at, due, err := versions(ctx, p, river)
+	at, due, err := versions(ctx, p)
 	if err != nil || !due {
 		return err
 	}
@@ -81,7 +74,7 @@ func migrateSQLite(ctx context.Context, path string, now time.Time, log *slog.Lo
 		}
 		log.InfoContext(ctx, "database copied before its migration", "file", filepath.Base(backup))
 	}
-	return migrateUp(ctx, p, river)
+	return migrateUp(ctx, p)
 }
 
 func backupBefore(ctx context.Context, db *sql.DB, path string) error {
@@ -114,11 +107,7 @@ func migratePostgres(ctx context.Context, pool *pgxpool.Pool, allowed bool, log 
 	if err != nil {
 		return err
 	}
-	river, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return err
-	}
-	at, due, err := versions(ctx, p, river)
+	at, due, err := versions(ctx, p)
 	if err != nil || !due {
 		return err
 	}
@@ -130,12 +119,12 @@ func migratePostgres(ctx context.Context, pool *pgxpool.Pool, allowed bool, log 
 		}
 	}
 	log.InfoContext(ctx, "migrating the database", "from", at)
-	return migrateUp(ctx, p, river)
+	return migrateUp(ctx, p)
 }
 
 // versions returns the schema's version, 0 for an empty one, and whether it is to be
 // migrated. A schema newer than this program is an error.
-func versions[T any](ctx context.Context, p *goose.Provider, river *rivermigrate.Migrator[T]) (at int64, due bool, err error) {
+func versions(ctx context.Context, p *goose.Provider) (at int64, due bool, err error) {
 	at, target, err := p.GetVersions(ctx)
 	if err != nil {
 		return 0, false, err
@@ -143,22 +132,12 @@ func versions[T any](ctx context.Context, p *goose.Provider, river *rivermigrate
 	if at > target {
 		return 0, false, schemaTooNew(at, target)
 	}
-	if at < target {
-		return at, true, nil
-	}
-	v, err := river.Validate(ctx, nil)
-	if err != nil {
-		return 0, false, err
-	}
-	return at, !v.OK, nil
+	return at, at < target, nil
 }
 
-func migrateUp[T any](ctx context.Context, p *goose.Provider, river *rivermigrate.Migrator[T]) error {
+func migrateUp(ctx context.Context, p *goose.Provider) error {
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", err)
-	}
-	if _, err := river.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
-		return fmt.Errorf("migrate the job tables: %w", err)
 	}
 	return nil
 }

@@ -8,10 +8,6 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
-	"github.com/riverqueue/river/rivermigrate"
 
 	"github.com/lockstep-sync/lockstep/internal/db"
 	"github.com/lockstep-sync/lockstep/internal/db/dbtest/pgserver"
@@ -62,7 +58,20 @@ func TestSQLiteIsCopiedBeforeMigration(t *testing.T) {
 	if got := copies(); len(got) != 0 {
 		t.Fatalf("copies %v of a database that is up to date", got)
 	}
-	olderSQLite(t, path)
+	path = filepath.Join(t.TempDir(), "a b%?.db")
+	if err := db.MigrateTo(t.Context(), db.Config{Path: path}, 1); err != nil {
+		t.Fatal(err)
+	}
+	d := rawSQLite(t, path)
+	if _, err := d.ExecContext(t.Context(), olderTask); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	wantTask(t, open1(t, path))
 	got := copies()
 	if len(got) != 1 {
@@ -76,21 +85,11 @@ func TestSQLiteIsCopiedBeforeMigration(t *testing.T) {
 	wantTask(t, open1(t, got[0]))
 }
 
-// olderSQLite takes the last migration of the job tables back.
-func olderSQLite(t *testing.T, path string) {
-	t.Helper()
-	d := rawSQLite(t, path)
-	m, err := rivermigrate.New(riversqlite.New(d), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := m.Migrate(t.Context(), rivermigrate.DirectionDown, nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
+// olderTask is a row as the first schema has it, named as fill names it.
+const olderTask = `INSERT INTO tasks (id, project, name, description, state, shards, origin, src_endpoint, src_bucket, src_prefix,
+	dst_endpoint, dst_bucket, dst_prefix, options, ext, created_at, started_at, changed_at, version)
+	VALUES ('00000000000000000000000001', 'p', 'n', '', 'active', 1, 'native', 'e', 'a', '', 'e', 'b', '',
+	'{"schedule":{"cron":"0 3 * * *","zone":"Europe/Berlin"}}', '{}', 1, 1, 1, 1)`
 
 func rawSQLite(t *testing.T, path string) *sql.DB {
 	t.Helper()
@@ -148,20 +147,11 @@ func execPostgres(t *testing.T, url, sql string) {
 func TestPostgresMigratesOnRequest(t *testing.T) {
 	t.Parallel()
 	url := pgserver.Shared(t).Database(t)
-	fill(t, open1(t, url))
-	pool, err := pgxpool.New(t.Context(), url)
-	if err != nil {
+	if err := db.MigrateTo(t.Context(), db.Config{URL: url}, 1); err != nil {
 		t.Fatal(err)
 	}
-	m, err := rivermigrate.New(riverpgxv5.New(pool), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := m.Migrate(t.Context(), rivermigrate.DirectionDown, nil); err != nil {
-		t.Fatal(err)
-	}
-	pool.Close()
-	_, err = db.Open(t.Context(), db.Config{URL: url})
+	execPostgres(t, url, olderTask)
+	_, err := db.Open(t.Context(), db.Config{URL: url})
 	wantCode(t, err, "MIGRATION_NEEDED")
 	s, err := db.Open(t.Context(), db.Config{URL: url, Migrate: true})
 	if err != nil {

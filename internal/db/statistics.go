@@ -170,28 +170,23 @@ func proven(ctx context.Context, t *txn, num int64) (time.Time, error) {
 	return fromMicros(*start), nil
 }
 
-// missedRate is that of the last scan that ended: what it repaired beside the events
-// accepted since the one before began.
+// missedRate is that of the last scan that ended: what it repaired, beside the event
+// records accepted between the beginnings of the scan before and of this one. So an event
+// counts for one scan.
 func missedRate(ctx context.Context, t *txn, num int64) (float64, error) {
-	var scans []jobSpan
-	err := each(ctx, t, "SELECT num, started_at, ended_at FROM jobs WHERE task = $1 AND kind = 'scan' AND state = 'done' ORDER BY num DESC LIMIT 2",
+	var scans []scanMark
+	err := each(ctx, t, "SELECT num, heard FROM jobs WHERE task = $1 AND kind = 'scan' AND state = 'done' ORDER BY num DESC LIMIT 2",
 		[]any{num}, func(r rows) error {
-			var j jobSpan
-			err := r.Scan(&j.num, &j.started, &j.ended)
-			scans = append(scans, j)
+			var m scanMark
+			err := r.Scan(&m.num, &m.heard)
+			scans = append(scans, m)
 			return err
 		})
 	if err != nil || len(scans) < 2 {
 		return 0, err
 	}
 	c, err := jobCounts(ctx, t, scans[0].num)
-	if err != nil {
-		return 0, err
-	}
-	var heard int64
-	err = one(ctx, t, `SELECT CAST(coalesce(sum(c.requested), 0) AS BIGINT) FROM jobs j JOIN job_counts c ON c.job = j.num
-		WHERE j.task = $1 AND j.kind = 'events' AND j.started_at >= $2 AND j.started_at < $3`,
-		[]any{num, scans[1].started, scans[0].ended}, &heard)
+	heard := max(0, scans[0].heard-scans[1].heard)
 	if err != nil || c.Missed+heard == 0 {
 		return 0, err
 	}
@@ -227,4 +222,5 @@ func delayed(ctx context.Context, t *txn, num int64) (map[task.Reason]int64, err
 	return out, err
 }
 
-type jobSpan struct{ num, started, ended int64 }
+// scanMark is a scan with the event records its task had when it began.
+type scanMark struct{ num, heard int64 }

@@ -96,6 +96,9 @@ func (s *Store) CreateTask(ctx context.Context, k task.Task, by task.Actor) (tas
 		if err := t.many(ctx, "INSERT INTO lanes (task, shard) VALUES ($1, $2)", lanes); err != nil {
 			return err
 		}
+		if err := putSchedule(ctx, t, num, k.Options.Schedule); err != nil {
+			return err
+		}
 		return t.audit(ctx, by, k.Project, "task.create", string(k.ID), taskDetail(k))
 	})
 	return k, err
@@ -178,6 +181,15 @@ func (s *Store) ChangeTask(ctx context.Context, k task.Task, by task.Actor) (tas
 			sealed = $20 WHERE id = $1`, args...); err != nil {
 			return err
 		}
+		if n.Options.Schedule != old.Options.Schedule {
+			num, err := s.taskNum(ctx, t, n.ID)
+			if err != nil {
+				return err
+			}
+			if err := putSchedule(ctx, t, num, n.Options.Schedule); err != nil {
+				return err
+			}
+		}
 		if n.State == task.Active && old.State != task.Active {
 			for i := range n.Shards {
 				t.wakeLane(queue.LaneID{Task: n.ID, Shard: i})
@@ -207,6 +219,11 @@ func (s *Store) DeleteTask(ctx context.Context, id task.ID, by task.Actor) error
 		}
 		if _, err := t.exec(ctx, "UPDATE tasks SET deleted_at = $1, open_job = 0 WHERE num = $2", s.now().UnixMicro(), num); err != nil {
 			return err
+		}
+		for _, table := range []string{"hooks", "schedules"} {
+			if _, err := t.exec(ctx, "DELETE FROM "+table+" WHERE task = $1", num); err != nil {
+				return err
+			}
 		}
 		// Owners of its lanes find their leases taken over.
 		if _, err := t.exec(ctx, "UPDATE lanes SET owner = '', epoch = epoch + 1, expires = 0 WHERE task = $1", num); err != nil {

@@ -254,10 +254,10 @@ func (w *world) ok(who, method, target, body string, out any) {
 type logEntry struct {
 	ID, EntityID, EntityName, ActionType, UserID, Status, Reason, CreatedAt, UpdatedAt string
 	Data                                                                               struct {
-		AppName, Source, Target                   string
+		AppName, Source, Target                    string
 		TotalCount, ErrorCount, SuccessCount, Size int64
-		Duration                                  float64
-		Metadata                                  json.RawMessage
+		Duration                                   float64
+		Metadata                                   json.RawMessage
 	}
 }
 

@@ -67,6 +67,7 @@ func New(cfg Config) *API {
 	a.huma = huma.NewAPI(document(cfg.Version), &a.routes)
 	a.endpoints()
 	a.tasks()
+	a.hooks()
 	a.work()
 	a.results()
 	a.keys()

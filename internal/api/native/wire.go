@@ -64,6 +64,7 @@ type Task struct {
 	StartedAt   *time.Time   `json:"started_at,omitempty" doc:"When it became active last"`
 	ChangedAt   time.Time    `json:"changed_at"`
 	Version     int64        `json:"version" doc:"Rises with every change"`
+	NextRun     *time.Time   `json:"next_run,omitempty" doc:"The next scan by the schedule"`
 }
 
 func taskOf(k task.Task) Task {
@@ -71,6 +72,7 @@ func taskOf(k task.Task) Task {
 		ID: k.ID, Name: k.Name, Description: k.Description, Source: locationOf(k.Source), Destination: locationOf(k.Destination),
 		State: k.State, Shards: k.Shards, Options: k.Options, Origin: k.Origin, CreatedAt: k.CreatedAt.UTC(),
 		StartedAt: when(k.StartedAt), ChangedAt: k.ChangedAt.UTC(), Version: k.Version,
+		NextRun: when(control.NextRun(k, time.Now())),
 	}
 }
 
@@ -186,12 +188,30 @@ type Status struct {
 	Delayed map[task.Reason]int64 `json:"delayed,omitempty" doc:"Why the last attempts ended of records that wait for another, of up to 1,000 of them"`
 	Broken  string                `json:"broken_scan,omitempty" doc:"Why the last scan was stopped or failed"`
 	At      time.Time             `json:"at"`
+	Clock   *Clock                `json:"schedule,omitempty" doc:"There when the task has a schedule"`
+}
+
+// Clock is what a task does by the clock.
+type Clock struct {
+	Next    *time.Time `json:"next,omitempty" doc:"The next start; none while the task does not work"`
+	LastDue *time.Time `json:"last_due,omitempty" doc:"When a start was due last"`
+	Last    string     `json:"last,omitempty" enum:"started,skipped" doc:"What became of it"`
+	Job     task.JobID `json:"last_job,omitempty"`
+	Why     string     `json:"why,omitempty" doc:"Why it was skipped"`
+}
+
+func clockOf(c *control.Clock) *Clock {
+	if c == nil {
+		return nil
+	}
+	return &Clock{when(c.Next), when(c.Last.At), c.Last.Outcome, c.Last.Job, c.Last.Why}
 }
 
 func statusOf(s control.Status) Status {
 	return Status{
 		Task: s.Task.ID, Name: s.Task.Name, State: s.Task.State, Counts: countsOf(s.Counts), InStep: s.InStep(),
 		Heard: when(s.Marks.Heard), Proven: when(s.Marks.Proven), Behind: s.Behind().Seconds(), Missed: s.Marks.Missed, Delayed: s.Marks.Delayed, Broken: s.Marks.Broken, At: s.At.UTC(),
+		Clock: clockOf(s.Clock),
 	}
 }
 

@@ -7,6 +7,7 @@ package s3server
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,8 +30,9 @@ const (
 )
 
 // VersityGW starts versitygw over a directory. Object metadata is kept in
-// extended attributes, or beside the objects where the directory has none.
-func VersityGW(t testing.TB) Server {
+// extended attributes, or beside the objects where the directory has none. flags are
+// versitygw's own, before its backend.
+func VersityGW(t testing.TB, flags ...string) Server {
 	t.Helper()
 	dir := t.TempDir()
 	data := mkdir(t, dir, "data")
@@ -42,7 +44,7 @@ func VersityGW(t testing.TB) Server {
 		program: pinned.VersityGW,
 		dir:     dir,
 		args: func(address string) []string {
-			return append([]string{"--port", address, "--keep-alive", "--quiet", "--health", "/health"}, posix...)
+			return slices.Concat([]string{"--port", address, "--keep-alive", "--quiet", "--health", "/health"}, flags, posix)
 		},
 		env:   []string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey},
 		ready: "/health",
@@ -51,8 +53,9 @@ func VersityGW(t testing.TB) Server {
 
 // MinIO starts a MinIO server with one drive. It takes long to build, so its tests
 // are not part of every run: `make interop` finds them by MinIO or Interop in the
-// name of their top-level test, and a test of another name fails.
-func MinIO(t testing.TB) Server {
+// name of their top-level test, and a test of another name fails. env is added to the
+// server's environment.
+func MinIO(t testing.TB, env ...string) Server {
 	t.Helper()
 	if name, _, _ := strings.Cut(t.Name(), "/"); !strings.Contains(name, "MinIO") && !strings.Contains(name, "Interop") {
 		t.Fatalf("`make interop` would not find %s: name it %sMinIO", name, name)
@@ -65,10 +68,10 @@ func MinIO(t testing.TB) Server {
 		args: func(address string) []string {
 			return []string{"server", "--quiet", "--certs-dir", dir, "--address", address, data}
 		},
-		env: []string{
+		env: append([]string{
 			"MINIO_ROOT_USER=" + accessKey, "MINIO_ROOT_PASSWORD=" + secretKey,
 			"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_SCANNER_SPEED=slowest",
-		},
+		}, env...),
 		ready: "/minio/health/ready",
 	})
 }

@@ -15,12 +15,12 @@ import (
 
 func TestVersityGW(t *testing.T) {
 	t.Parallel()
-	testServer(t, s3server.VersityGW)
+	testServer(t, func(t testing.TB) s3server.Server { return s3server.VersityGW(t) })
 }
 
 func TestMinIO(t *testing.T) {
 	t.Parallel()
-	testServer(t, s3server.MinIO)
+	testServer(t, func(t testing.TB) s3server.Server { return s3server.MinIO(t) })
 }
 
 // testServer: the server keeps an object with its metadata, obeys its keys, is
