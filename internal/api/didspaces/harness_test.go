@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -72,9 +73,7 @@ func (w wallet) token(now time.Time, more map[string]any) string {
 		"iss": "did:abt:" + w.did, "iat": strconv.FormatInt(now.Unix(), 10), "nbf": strconv.FormatInt(now.Unix(), 10),
 		"exp": strconv.FormatInt(now.Add(time.Hour).Unix(), 10), "version": w.version,
 	}
-	for k, v := range more {
-		claims[k] = v
-	}
+	maps.Copy(claims, more)
 	body, _ := json.Marshal(claims)
 	enc := base64.RawURLEncoding
 	signed := enc.EncodeToString([]byte(`{"alg":"`+w.alg+`","type":"JWT"}`)) + "." + enc.EncodeToString(body)
@@ -254,10 +253,10 @@ func (w *world) ok(who, method, target, body string, out any) {
 type logEntry struct {
 	ID, EntityID, EntityName, ActionType, UserID, Status, Reason, CreatedAt, UpdatedAt string
 	Data                                                                               struct {
-		AppName, Source, Target                   string
+		AppName, Source, Target                    string
 		TotalCount, ErrorCount, SuccessCount, Size int64
-		Duration                                  float64
-		Metadata                                  json.RawMessage
+		Duration                                   float64
+		Metadata                                   json.RawMessage
 	}
 }
 
@@ -276,11 +275,11 @@ func (w *world) post(app string) string {
 	return e.ID
 }
 
-// put reports on an entry.
-func (w *world) put(app, id, status string, total, failed int) logEntry {
+// put reports on an entry of the app.
+func (w *world) put(id, status string, total, failed int) logEntry {
 	w.Helper()
 	var e logEntry
-	w.ok(app, "PUT", w.base(app)+"/audit-log", fmt.Sprintf(
+	w.ok("app", "PUT", w.base("app")+"/audit-log", fmt.Sprintf(
 		`{"id":%q,"status":%q,"actionType":"app-objects-sync","data":{"totalCount":%d,"errorCount":%d,"size":7,"duration":1.5}}`, id, status, total, failed), &e)
 	return e
 }
