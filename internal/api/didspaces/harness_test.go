@@ -102,6 +102,7 @@ func (w wallet) sign(r *http.Request, target string, now time.Time) {
 type world struct {
 	testing.TB
 	url     string
+	path    string // of the database
 	db      *db.Store
 	control *control.Control
 	wallets map[string]wallet
@@ -122,7 +123,8 @@ func (b *atomicBool) get() bool   { b.mu.Lock(); defer b.mu.Unlock(); return b.o
 // newWorld makes a project p with the apps "app" and "other", and q with "stranger".
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	store, err := db.Open(tb.Context(), db.Config{Path: filepath.Join(tb.TempDir(), "lockstep.db")})
+	path := filepath.Join(tb.TempDir(), "lockstep.db")
+	store, err := db.Open(tb.Context(), db.Config{Path: path})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -136,7 +138,7 @@ func newWorld(tb testing.TB) *world {
 		tb.Fatal(err)
 	}
 	all := wallets(tb)
-	w := &world{TB: tb, db: store, open: &atomicBool{}, space: all["ed25519-sha3-account-default-1"].did, wallets: map[string]wallet{
+	w := &world{TB: tb, path: path, db: store, open: &atomicBool{}, space: all["ed25519-sha3-account-default-1"].did, wallets: map[string]wallet{
 		"app": all["ed25519-sha3-application-1"], "other": all["ed25519-sha3-application-2"], "stranger": all["ed25519-sha3-application-3"],
 		"unknown": all["ed25519-sha3-blocklet-1"], "user": all["ed25519-sha3-account-default-1"], "curve": all["secp256k1-sha3-application-1"],
 	}}
