@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/lockstep-sync/lockstep/internal/history"
@@ -164,9 +163,9 @@ func (l externalList) merge(ctx context.Context, branches []branch, offset, limi
 		args = append(args, v)
 		return fmt.Sprint("$", len(args))
 	}
-	columns, order := "num", "1 "+direction
+	columns, order := "num", "num "+direction
 	if l.f.Sort == history.SortChanged {
-		columns, order = "num, changed_at", "2 "+direction+", 1 "+direction
+		columns, order = "num, changed_at", "changed_at "+direction+", num "+direction
 	}
 	parts := make([]string, len(branches))
 	for i, b := range branches {
@@ -177,12 +176,12 @@ func (l externalList) merge(ctx context.Context, branches []branch, offset, limi
 		if b.narrow {
 			where += " AND type = " + param(b.kind) + " AND status = " + param(b.status)
 		}
-		parts[i] = "SELECT " + columns + " FROM jobs WHERE " + where
+		parts[i] = l.t.e.ordered("SELECT "+columns+" FROM jobs WHERE "+where, order, history.MaxExternalRow)
 	}
-	// The inner limit is a number, not a parameter: it tells the planner of PostgreSQL that
-	// few rows are wanted, so that it walks the indexes instead of sorting everything.
-	sql := "SELECT * FROM (" + strings.Join(parts, " UNION ALL ") + " ORDER BY " + order + " LIMIT " + strconv.Itoa(history.MaxExternalRow) +
-		") page ORDER BY " + order + " LIMIT $1 OFFSET $2"
+	sql := "SELECT " + columns + " FROM (" + strings.Join(parts, " UNION ALL ") + ") page ORDER BY " + order + " LIMIT $1 OFFSET $2"
+	if err := l.t.e.walkIndexes(ctx, l.t); err != nil {
+		return nil, err
+	}
 	err = each(ctx, l.t, sql, args, func(r rows) error {
 		var num, changed int64
 		dst := []any{&num, &changed}

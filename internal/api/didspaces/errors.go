@@ -39,12 +39,7 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status, code, text := statuses[kind], "INTERNAL", "something went wrong here; the log says what"
 	var e *task.Error
 	errors.As(err, &e)
-	switch {
-	case kind == task.Internal:
-		if r.Context().Err() == nil {
-			a.log.ErrorContext(r.Context(), "request failed", "error", err, "request", api.RequestID(r.Context()))
-		}
-	default:
+	if kind != task.Internal {
 		text, code = e.Error(), e.Code
 		if e.Next != "" {
 			text += ": " + e.Next
@@ -52,6 +47,8 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		if s, ok := exceptions[code]; ok {
 			status = s
 		}
+	} else if r.Context().Err() == nil {
+		a.log.ErrorContext(r.Context(), "request failed", "error", err, "request", api.RequestID(r.Context()))
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")

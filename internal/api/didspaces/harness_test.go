@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -72,9 +73,7 @@ func (w wallet) token(now time.Time, more map[string]any) string {
 		"iss": "did:abt:" + w.did, "iat": strconv.FormatInt(now.Unix(), 10), "nbf": strconv.FormatInt(now.Unix(), 10),
 		"exp": strconv.FormatInt(now.Add(time.Hour).Unix(), 10), "version": w.version,
 	}
-	for k, v := range more {
-		claims[k] = v
-	}
+	maps.Copy(claims, more)
 	body, _ := json.Marshal(claims)
 	enc := base64.RawURLEncoding
 	signed := enc.EncodeToString([]byte(`{"alg":"`+w.alg+`","type":"JWT"}`)) + "." + enc.EncodeToString(body)
@@ -103,6 +102,7 @@ func (w wallet) sign(r *http.Request, target string, now time.Time) {
 type world struct {
 	testing.TB
 	url     string
+	path    string // of the database
 	db      *db.Store
 	control *control.Control
 	wallets map[string]wallet
@@ -123,7 +123,8 @@ func (b *atomicBool) get() bool   { b.mu.Lock(); defer b.mu.Unlock(); return b.o
 // newWorld makes a project p with the apps "app" and "other", and q with "stranger".
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	store, err := db.Open(tb.Context(), db.Config{Path: filepath.Join(tb.TempDir(), "lockstep.db")})
+	path := filepath.Join(tb.TempDir(), "lockstep.db")
+	store, err := db.Open(tb.Context(), db.Config{Path: path})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -137,7 +138,7 @@ func newWorld(tb testing.TB) *world {
 		tb.Fatal(err)
 	}
 	all := wallets(tb)
-	w := &world{TB: tb, db: store, open: &atomicBool{}, space: all["ed25519-sha3-account-default-1"].did, wallets: map[string]wallet{
+	w := &world{TB: tb, path: path, db: store, open: &atomicBool{}, space: all["ed25519-sha3-account-default-1"].did, wallets: map[string]wallet{
 		"app": all["ed25519-sha3-application-1"], "other": all["ed25519-sha3-application-2"], "stranger": all["ed25519-sha3-application-3"],
 		"unknown": all["ed25519-sha3-blocklet-1"], "user": all["ed25519-sha3-account-default-1"], "curve": all["secp256k1-sha3-application-1"],
 	}}
@@ -276,11 +277,11 @@ func (w *world) post(app string) string {
 	return e.ID
 }
 
-// put reports on an entry.
-func (w *world) put(app, id, status string, total, failed int) logEntry {
+// put reports on an entry of the app.
+func (w *world) put(id, status string, total, failed int) logEntry {
 	w.Helper()
 	var e logEntry
-	w.ok(app, "PUT", w.base(app)+"/audit-log", fmt.Sprintf(
+	w.ok("app", "PUT", w.base("app")+"/audit-log", fmt.Sprintf(
 		`{"id":%q,"status":%q,"actionType":"app-objects-sync","data":{"totalCount":%d,"errorCount":%d,"size":7,"duration":1.5}}`, id, status, total, failed), &e)
 	return e
 }

@@ -192,7 +192,7 @@ func managedEntry(j history.ExternalJob, k task.Task) entry {
 	if k.ID == "" {
 		name, at = "deleted task "+string(j.Task), places{"deleted task " + string(j.Task), "deleted task " + string(j.Task)}
 	}
-	metadata, _ := json.Marshal(managedMetadata{j.Kind, name, j.Counts.Ignored, j.Counts.Pending()}) //nolint:errchkjson // text and numbers
+	metadata, _ := json.Marshal(managedMetadata{j.Kind, name, j.Counts.Ignored, j.Counts.Pending()}) // text and numbers: it cannot fail
 	e := entry{
 		ID: string(j.ID), EntityID: string(j.Task), EntityName: name, ActionType: action, UserID: "lockstep", Username: "Lockstep",
 		Status: wordOf(j.Status), Reason: reasonOf(j), CreatedAt: isoTime(j.StartedAt), UpdatedAt: isoTime(j.ChangedAt),

@@ -35,7 +35,7 @@ func TestManagedJobsAreEntries(t *testing.T) {
 		t.Fatal(err)
 	}
 	mine := w.post("app")
-	w.put("app", mine, "SUCCESS", 5, 0)
+	w.put(mine, "SUCCESS", 5, 0)
 	p = list("size=10&page=0&sort&order=0")
 	if p.Total != 2 || p.Count != 2 || len(p.Data) != 2 || p.Rows[0].ID != mine || p.Rows[1].ID != string(job) {
 		t.Fatalf("list %+v", p)
@@ -76,7 +76,7 @@ func TestEntriesAreJobs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	id := w.post("app")
-	w.put("app", id, "CANCELED", 10, 2)
+	w.put(id, "CANCELED", 10, 2)
 	jobs, err := w.control.Jobs(t.Context(), w.admin, control.JobFilter{})
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func TestEntriesAreJobs(t *testing.T) {
 	if err != nil || len(s) != 1 || !s[0].SucceededAt.IsZero() || s[0].Name != "App app" {
 		t.Fatalf("subjects %+v, %v", s, err)
 	}
-	w.put("app", id, "succeeded", 10, 0)
+	w.put(id, "succeeded", 10, 0)
 	if s, err = w.control.ExternalSubjects(t.Context(), w.admin, 10); err != nil || s[0].SucceededAt.IsZero() {
 		t.Fatalf("subjects %+v, %v", s, err)
 	}
@@ -108,11 +108,11 @@ func TestPutIsIdempotent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	id := w.post("app")
-	first := w.put("app", id, "succeeded", 3, 0)
+	first := w.put(id, "succeeded", 3, 0)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if again := w.put("app", id, "succeeded", 3, 0); again.UpdatedAt != first.UpdatedAt || again.Status != "succeeded" {
+			if again := w.put(id, "succeeded", 3, 0); again.UpdatedAt != first.UpdatedAt || again.Status != "succeeded" {
 				t.Errorf("again %+v, first %+v", again, first)
 			}
 		})
@@ -246,7 +246,7 @@ func FuzzBodies(f *testing.F) {
 // Queries of all kinds give a page of a list or a reason.
 func FuzzListQueries(f *testing.F) {
 	w := newWorld(f)
-	w.put("app", w.post("app"), "failed", 2, 1)
+	w.put(w.post("app"), "failed", 2, 1)
 	for _, q := range []string{
 		"size=10&page=0&sort&order=0", "size=5&page=1&sort=createdAt&order=1&status=succeeded&status=failed&actionType=app-objects-sync",
 		"status=INITIAL&sort=status", "size=100&page=99", "size=9999999999", "a=%zz", ";", "size=+5&page=%30",
