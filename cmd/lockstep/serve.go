@@ -50,6 +50,7 @@ func (c *cli) serveCommand() *cobra.Command {
 	f.StringVar((*string)(&cfg.Role), "role", string(config.RoleAll), "what this process does: all, api, worker")
 	f.StringVar(&cfg.SealKeyFile, "seal-key-file", "", "key that seals secrets in the database (default DATA/seal.key, made once)")
 	f.StringArrayVar(&cfg.AllowDirs, "allow-dir", nil, "directory that endpoints of provider file may be below; repeatable (default any: an admin makes endpoints)")
+	f.BoolVar(&cfg.DIDSpacesOpen, "didspaces-open", false, "register an app at its first signed DID Spaces request (default: an admin does, with lockstep app add)")
 	f.StringVar(&cfg.TLSCert, "tls-cert", "", "PEM file of the certificate chain")
 	f.StringVar(&cfg.TLSKey, "tls-key", "", "PEM file of its key")
 	f.StringVar(&file, "config", "", "YAML file of these flags, e.g. listen: 0.0.0.0:8321; flags and LOCKSTEP_… variables win over it")

@@ -55,7 +55,7 @@ func newServiceMetrics(s *Service) *serviceMetrics {
 			Buckets: []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400},
 		}, []string{"task"}),
 	}
-	m.registry.MustRegister(m.outcomes, m.bytes, m.retries, m.lag, (*taskCollector)(m),
+	m.registry.MustRegister(m.outcomes, m.bytes, m.retries, m.lag, (*taskCollector)(m), (*externalCollector)(m),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.requests = api.NewMetrics(m.registry)
 	return m

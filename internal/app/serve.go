@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lockstep-sync/lockstep/internal/api"
+	"github.com/lockstep-sync/lockstep/internal/api/didspaces"
 	"github.com/lockstep-sync/lockstep/internal/api/native"
 	"github.com/lockstep-sync/lockstep/internal/config"
 	"github.com/lockstep-sync/lockstep/internal/control"
@@ -169,8 +170,23 @@ func (s *Service) routes() http.Handler {
 			Control: s.control, Log: s.log, Version: s.cfg.Version, Stopping: s.stopping,
 		})})
 		s.addElastic(router)
+		router.Add(s.didspaces())
 	}
 	return router
+}
+
+// didspaces is the dialect of programs that report their own syncs.
+func (s *Service) didspaces() api.Route {
+	cfg := didspaces.Config{Control: s.control, Log: s.log}
+	if s.cfg.DIDSpacesOpen {
+		cfg.Register = func(ctx context.Context, did string) error {
+			who := s.Admin()
+			who.Actor.Dialect = task.DIDSpaces
+			_, _, err := s.control.RegisterApp(ctx, who, did, "")
+			return err
+		}
+	}
+	return api.Route{Name: "didspaces", Match: didspaces.Match, MaxBody: -1, Handler: didspaces.New(cfg)}
 }
 
 // ready asks whether the database writes.

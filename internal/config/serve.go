@@ -35,6 +35,10 @@ type Serve struct {
 	// any, since only an admin makes endpoints.
 	AllowDirs []string
 
+	// DIDSpacesOpen registers an app of the DID Spaces dialect to Project at its first
+	// signed request; else an admin registers each.
+	DIDSpacesOpen bool
+
 	TLSCert, TLSKey string // PEM files; both or none
 
 	Project   task.ProjectID // of the first access key

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/lockstep-sync/lockstep/internal/did"
 	"github.com/lockstep-sync/lockstep/internal/task"
 )
 
@@ -12,20 +13,20 @@ import (
 const CodeAppUnknown = "APP_NOT_REGISTERED"
 
 // RegisterApp lets an app report its syncs to the caller's project through the DID Spaces
-// dialect; made is false when it could already. did may begin with did:abt:, and must be
-// an address: the caller checks it. Conflict: another project has it.
-func (c *Control) RegisterApp(ctx context.Context, who Caller, did, name string) (a task.App, made bool, err error) {
+// dialect; made is false when it could already. text may begin with did:abt:. Conflict:
+// another project has it.
+func (c *Control) RegisterApp(ctx context.Context, who Caller, text, name string) (a task.App, made bool, err error) {
 	if err := who.may(mayAdminister); err != nil {
 		return task.App{}, false, err
 	}
-	did = bareDID(did)
-	if !plausibleDID(did) {
-		return task.App{}, false, invalid("BAD_DID", "the app's DID is not an address", "give it as the app shows it, e.g. did:abt:zNK…")
+	address, err := did.Parse(strings.TrimSpace(text))
+	if err != nil {
+		return task.App{}, false, invalid("BAD_DID", "the DID is no address: a character is wrong or missing", "give it as the app shows it, e.g. did:abt:zNK…")
 	}
 	if len(name) > maxName || !utf8.ValidString(name) {
 		return task.App{}, false, invalid("BAD_NAME", "the name of the app is too long or no UTF-8", "use at most 255 bytes")
 	}
-	a, made, err = c.store.RegisterApp(ctx, task.App{DID: did, Project: who.Project, Name: name}, who.Actor)
+	a, made, err = c.store.RegisterApp(ctx, task.App{DID: address.String(), Project: who.Project, Name: name}, who.Actor)
 	if task.KindOf(err) == task.Conflict {
 		err = &task.Error{
 			Kind: task.Conflict, Code: "APP_TAKEN", Text: "the app is registered to another project",
@@ -35,20 +36,14 @@ func (c *Control) RegisterApp(ctx context.Context, who Caller, did, name string)
 	return a, made, err
 }
 
-// plausibleDID says whether did can be an address; only its dialect knows all of the form.
-func plausibleDID(did string) bool {
-	if len(did) < 20 || len(did) > 64 {
-		return false
+// bareDID is the form in which the store keeps a DID.
+func bareDID(text string) string {
+	text = strings.TrimSpace(text)
+	if a, err := did.Parse(text); err == nil {
+		return a.String()
 	}
-	for i := range len(did) {
-		if c := did[i]; !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z') {
-			return false
-		}
-	}
-	return true
+	return text
 }
-
-func bareDID(did string) string { return strings.TrimPrefix(strings.TrimSpace(did), "did:abt:") }
 
 // Apps returns the apps of the caller's project, oldest first.
 func (c *Control) Apps(ctx context.Context, who Caller) ([]task.App, error) {
@@ -62,11 +57,11 @@ func (c *Control) Apps(ctx context.Context, who Caller) ([]task.App, error) {
 }
 
 // RemoveApp lets an app report no more; what it reported stays. NotFound.
-func (c *Control) RemoveApp(ctx context.Context, who Caller, did string) error {
+func (c *Control) RemoveApp(ctx context.Context, who Caller, text string) error {
 	if err := who.may(mayAdminister); err != nil {
 		return err
 	}
-	err := c.store.RemoveApp(ctx, who.Project, bareDID(did), who.Actor)
+	err := c.store.RemoveApp(ctx, who.Project, bareDID(text), who.Actor)
 	if task.KindOf(err) == task.NotFound {
 		return notFound("APP_NOT_FOUND", "there is no such app", "list them with: lockstep app list")
 	}
@@ -75,12 +70,12 @@ func (c *Control) RemoveApp(ctx context.Context, who Caller, did string) error {
 
 // EnterApp says as whom an app asks whose signature its dialect has verified. Denied:
 // it is registered to no project.
-func (c *Control) EnterApp(ctx context.Context, did string) (Caller, task.App, error) {
-	a, err := c.store.App(ctx, bareDID(did))
+func (c *Control) EnterApp(ctx context.Context, text string) (Caller, task.App, error) {
+	a, err := c.store.App(ctx, bareDID(text))
 	if task.KindOf(err) == task.NotFound {
 		return Caller{}, task.App{}, &task.Error{
 			Kind: task.Denied, Code: CodeAppUnknown, Text: "the app is registered to no project",
-			Next: "register it with: lockstep app add " + bareDID(did),
+			Next: "register it with: lockstep app add " + bareDID(text),
 		}
 	}
 	if err != nil {

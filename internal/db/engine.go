@@ -50,6 +50,12 @@ type engine interface {
 	// counterShard is the shard under which a lane counts.
 	counterShard(shard int) int
 
+	// ordered writes a query that is one of several in a UNION ALL such that an index gives
+	// its rows in an order, and the union merges them. most is more than anybody reads.
+	ordered(query, order string, most int) string
+	// walkIndexes has a reading transaction read in the order of its indexes, and never sort.
+	walkIndexes(ctx context.Context, t *txn) error
+
 	// upsert enqueues rows, which are sorted and without equal keys, each with a new
 	// seq, and returns the records they displaced.
 	upsert(ctx context.Context, t *txn, rs []row) ([]displaced, error)

@@ -10,12 +10,12 @@ import (
 )
 
 // externalColumns are jobColumns and what dialects list beside.
-const externalColumns = jobColumns + ", j.origin, j.subject, j.type, j.status, j.changed_at"
+const externalColumns = jobColumns + ", j.type, j.status, j.changed_at"
 
 // scanExternal reads externalColumns.
 func scanExternal(r rows) (j history.ExternalJob, num int64, err error) {
 	var changed int64
-	j.Job, num, err = scanJob(moreColumns{r, []any{&j.Origin, &j.Subject, &j.Type, &j.Status, &changed}})
+	j.Job, num, err = scanJob(moreColumns{r, []any{&j.Type, &j.Status, &changed}})
 	j.ChangedAt = fromMicros(changed)
 	return j, num, err
 }
@@ -35,8 +35,8 @@ func (m moreColumns) Scan(dst ...any) error {
 func (s *Store) ReportExternal(ctx context.Context, project task.ProjectID, origin task.Dialect, r history.ExternalReport, by task.Actor) (out history.ExternalJob, err error) {
 	err = s.change(ctx, func(ctx context.Context, t *txn) error {
 		now := s.now()
-		j := history.ExternalJob{Origin: origin, Subject: r.Subject, Type: r.Type, Status: r.Status, Job: task.Job{
-			ID: r.ID, Project: project, Kind: task.ExternalJob, State: r.State, Counts: r.Counts,
+		j := history.ExternalJob{Type: r.Type, Status: r.Status, Job: task.Job{
+			ID: r.ID, Origin: origin, Subject: r.Subject, Project: project, Kind: task.ExternalJob, State: r.State, Counts: r.Counts,
 			StartedAt: r.StartedAt, EndedAt: r.EndedAt, Why: r.Why, Ext: map[task.Dialect][]byte{origin: r.Ext},
 		}}
 		if j.ID == "" {

@@ -163,9 +163,9 @@ func (l externalList) merge(ctx context.Context, branches []branch, offset, limi
 		args = append(args, v)
 		return fmt.Sprint("$", len(args))
 	}
-	columns, order := "num", "1 "+direction
+	columns, order := "num", "num "+direction
 	if l.f.Sort == history.SortChanged {
-		columns, order = "num, changed_at", "2 "+direction+", 1 "+direction
+		columns, order = "num, changed_at", "changed_at "+direction+", num "+direction
 	}
 	parts := make([]string, len(branches))
 	for i, b := range branches {
@@ -176,9 +176,12 @@ func (l externalList) merge(ctx context.Context, branches []branch, offset, limi
 		if b.narrow {
 			where += " AND type = " + param(b.kind) + " AND status = " + param(b.status)
 		}
-		parts[i] = "SELECT " + columns + " FROM jobs WHERE " + where
+		parts[i] = l.t.e.ordered("SELECT "+columns+" FROM jobs WHERE "+where, order, history.MaxExternalRow)
 	}
-	sql := strings.Join(parts, " UNION ALL ") + " ORDER BY " + order + " LIMIT $1 OFFSET $2"
+	sql := "SELECT " + columns + " FROM (" + strings.Join(parts, " UNION ALL ") + ") page ORDER BY " + order + " LIMIT $1 OFFSET $2"
+	if err := l.t.e.walkIndexes(ctx, l.t); err != nil {
+		return nil, err
+	}
 	err = each(ctx, l.t, sql, args, func(r rows) error {
 		var num, changed int64
 		dst := []any{&num, &changed}

@@ -130,14 +130,14 @@ func closeJob(ctx context.Context, t *txn, num int64, now time.Time) error {
 }
 
 const jobColumns = `j.id, coalesce((SELECT k.id FROM tasks k WHERE k.num = j.task), ''), j.project, j.kind, j.state, j.started_at,
-	j.closed_at, j.ended_at, j.source_time, j.why, j.manifest_due, j.ext, j.num`
+	j.closed_at, j.ended_at, j.source_time, j.why, j.manifest_due, j.ext, j.origin, j.subject, j.num`
 
 // scanJob reads jobColumns.
 func scanJob(r rows) (j task.Job, num int64, err error) {
 	var started, closed, ended, source int64
 	var due int
 	var ext string
-	err = r.Scan(&j.ID, &j.Task, &j.Project, &j.Kind, &j.State, &started, &closed, &ended, &source, &j.Why, &due, &ext, &num)
+	err = r.Scan(&j.ID, &j.Task, &j.Project, &j.Kind, &j.State, &started, &closed, &ended, &source, &j.Why, &due, &ext, &j.Origin, &j.Subject, &num)
 	if err != nil {
 		return j, 0, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -129,4 +130,18 @@ func (e *postgresEngine) translate(err error) error {
 
 func (e *postgresEngine) backup(context.Context, string) error {
 	return unsupportedBackup
+}
+
+// ordered implements engine. PostgreSQL knows the order of an index behind columns that are
+// constant only in a query that is planned by itself.
+func (e *postgresEngine) ordered(query, order string, most int) string {
+	return "(" + query + " ORDER BY " + order + " LIMIT " + strconv.Itoa(most) + ")"
+}
+
+// walkIndexes implements engine. The planner does not know that a page is short, since its
+// length is a parameter, and would sort all rows that fit.
+func (e *postgresEngine) walkIndexes(ctx context.Context, t *txn) error {
+	_, err := t.exec(ctx, `SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true),
+		set_config('enable_seqscan', 'off', true), set_config('max_parallel_workers_per_gather', '0', true), set_config('jit', 'off', true)`)
+	return err
 }

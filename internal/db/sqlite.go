@@ -149,6 +149,10 @@ func (e *sqliteEngine) interrupted(err error) bool {
 
 func (e *sqliteEngine) leaseTime(context.Context, *txn) (time.Time, error) { return e.s.now(), nil }
 
+// SQLite hands the order of a union to its parts by itself.
+func (e *sqliteEngine) ordered(query, _ string, _ int) string   { return query }
+func (e *sqliteEngine) walkIndexes(context.Context, *txn) error { return nil }
+
 func sqliteCode(err error) int {
 	if se, ok := errors.AsType[*sqlite.Error](err); ok {
 		return se.Code()

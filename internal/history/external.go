@@ -12,11 +12,6 @@ import (
 type ExternalJob struct {
 	task.Job
 
-	// Origin is the dialect that reports the job; empty for one that Lockstep does.
-	Origin task.Dialect
-	// Subject is what a dialect reports about (a connector, an app); the task's id for a
-	// job that Lockstep does.
-	Subject string
 	// Type is the dialect's word for the kind of sync. Of managed jobs: full for scans,
 	// else incremental.
 	Type string

@@ -42,6 +42,11 @@ type Job struct {
 	Kind    JobKind
 	State   JobState
 	Counts  Counts
+	// Origin is the dialect that reports an external job; empty for one that Lockstep does.
+	Origin Dialect
+	// Subject is what an external job is about, e.g. a connector or an app; the task of one
+	// that Lockstep does.
+	Subject string
 
 	StartedAt time.Time
 	ClosedAt  time.Time // zero: open

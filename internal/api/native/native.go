@@ -70,6 +70,7 @@ func New(cfg Config) *API {
 	a.work()
 	a.results()
 	a.keys()
+	a.apps()
 	a.live()
 	a.spec = sync.OnceValues(func() ([]byte, error) { return json.Marshal(a.huma.OpenAPI()) })
 	return a

@@ -12,7 +12,7 @@ import (
 
 // operation is what every route must do with requests that are not in order.
 type operation struct {
-	method, path string // {task}, {job}, {endpoint} and {key} are filled in
+	method, path string // {task}, {job}, {endpoint}, {key} and {did} are filled in
 	body         string // in order
 	bad          string // a body that is refused with 400; empty: the route takes none
 	denied       []task.Role
@@ -64,6 +64,9 @@ var operations = []operation{
 	{"POST", "/keys", `{"role":"viewer"}`, `{"role":"king"}`, admins, 201, ""},
 	{"GET", "/keys", "", "", admins, 200, ""},
 	{"DELETE", "/keys/{key}", "", "", admins, 204, "KEY_NOT_FOUND"},
+	{"POST", "/apps", `{"did":"` + appDID + `"}`, `{"did":"zNK"}`, admins, 201, ""},
+	{"GET", "/apps", "", "", readers, 200, ""},
+	{"DELETE", "/apps/{did}", "", "", admins, 204, "APP_NOT_FOUND"},
 	{"POST", "/tasks/{task}/pause", "", "", workers, 200, noTask},
 	{"POST", "/tasks/{task}/resume", "", "", workers, 200, noTask},
 	{"POST", "/tasks/{task}/stop", "", "", workers, 200, noTask},
@@ -85,9 +88,9 @@ func TestEveryOperation(t *testing.T) {
 	w.want(w.admin, "POST", "/keys", `{"role":"viewer"}`, 201, &spare)
 	job := ""
 	fill := func(path, id string) string {
-		r := strings.NewReplacer("{task}", string(k.ID), "{job}", job, "{endpoint}", "src", "{key}", string(spare.ID))
+		r := strings.NewReplacer("{task}", string(k.ID), "{job}", job, "{endpoint}", "src", "{key}", string(spare.ID), "{did}", appDID)
 		if id != "" {
-			r = strings.NewReplacer("{task}", id, "{job}", id, "{endpoint}", id, "{key}", id)
+			r = strings.NewReplacer("{task}", id, "{job}", id, "{endpoint}", id, "{key}", id, "{did}", id)
 		}
 		return r.Replace(path)
 	}

@@ -95,6 +95,8 @@ func countsOf(c task.Counts) Counts { return Counts{c, c.Pending()} }
 type Job struct {
 	ID        task.JobID    `json:"id"`
 	Task      task.ID       `json:"task,omitempty"`
+	Origin    task.Dialect  `json:"origin,omitempty" doc:"The API that another program reports an external job through"`
+	Subject   string        `json:"subject,omitempty" doc:"What an external job is about, e.g. an app's DID"`
 	Kind      task.JobKind  `json:"kind" enum:"scan,events,manifest,retry,verify,external"`
 	State     task.JobState `json:"state" enum:"open,closed,cancelling,done,cancelled,stopped,failed"`
 	Counts    Counts        `json:"counts"`
@@ -106,8 +108,12 @@ type Job struct {
 }
 
 func jobOf(j task.Job) Job {
+	subject := j.Subject
+	if j.Origin == "" {
+		subject = "" // the task
+	}
 	return Job{
-		ID: j.ID, Task: j.Task, Kind: j.Kind, State: j.State, Counts: countsOf(j.Counts), StartedAt: j.StartedAt.UTC(),
+		ID: j.ID, Task: j.Task, Origin: j.Origin, Subject: subject, Kind: j.Kind, State: j.State, Counts: countsOf(j.Counts), StartedAt: j.StartedAt.UTC(),
 		ClosedAt: when(j.ClosedAt), EndedAt: when(j.EndedAt), Why: j.Why, Listed: j.Listed,
 	}
 }

@@ -5,8 +5,6 @@ package elastic
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,14 +13,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-)
 
-// requireEnv names, separated by commas, what a run must have; see package s3server.
-const requireEnv = "LOCKSTEP_REQUIRE"
+	"github.com/lockstep-sync/lockstep/test/clients/npm"
+)
 
 const (
 	accessKey = "LSTESTTESTTESTTEST00"
@@ -33,15 +29,15 @@ func TestGo9(t *testing.T) { t.Parallel(); runGo(t, "go9") }
 
 func TestGo8Interop(t *testing.T) { t.Parallel(); interop(t); runGo(t, "go8") }
 
-func TestJS9(t *testing.T) { t.Parallel(); runJS(t, "js9") }
+func TestJS9(t *testing.T) { t.Parallel(); runJS(t, npm.Node, "js9") }
 
-func TestJS8Interop(t *testing.T) { t.Parallel(); interop(t); runJS(t, "js8") }
+func TestJS8Interop(t *testing.T) { t.Parallel(); runJS(t, npm.Interop, "js8") }
 
 // interop leaves a slow test to `make interop`, which asks for it by name.
 func interop(t *testing.T) {
 	t.Helper()
-	if !slices.Contains(strings.Split(os.Getenv(requireEnv), ","), "interop") {
-		t.Skipf("%s does not name interop", requireEnv)
+	if !strings.Contains(os.Getenv("LOCKSTEP_REQUIRE"), npm.Interop) {
+		t.Skipf("LOCKSTEP_REQUIRE does not name %s", npm.Interop)
 	}
 }
 
@@ -59,79 +55,13 @@ func runGo(t *testing.T, dir string) {
 	drive(t, exec.CommandContext(t.Context(), program))
 }
 
-func runJS(t *testing.T, dir string) {
-	if testing.Short() {
-		t.Skip("installs a client")
-	}
-	for _, name := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(name); err == nil {
-			continue
-		}
-		if slices.Contains(strings.Split(os.Getenv(requireEnv), ","), "node") {
-			t.Fatalf("%s names node, and there is no %s", requireEnv, name)
-		}
-		t.Skipf("there is no %s: install Node.js to have this test", name)
-	}
-	installed := install(t, dir)
+// runJS runs the one program for both clients, which do the same.
+func runJS(t *testing.T, word, dir string) {
+	installed := npm.Install(t, word, dir)
 	cmd := exec.CommandContext(t.Context(), "node", "main.mjs")
-	cmd.Dir = dir
-	if _, err := os.Stat(filepath.Join(dir, "main.mjs")); err != nil { // both versions do the same
-		cmd.Dir = "js9"
-	}
+	cmd.Dir = "js9"
 	cmd.Env = append(os.Environ(), "LOCKSTEP_ELASTIC_CLIENT="+installed)
 	drive(t, cmd)
-}
-
-// install returns where the packages of a lock file are: a directory of the user's cache
-// that is named after the lock, filled once.
-func install(t *testing.T, dir string) string {
-	t.Helper()
-	lock, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	manifest, err := os.ReadFile(filepath.Join(dir, "package.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.Sum256(append(lock, manifest...))
-	at := filepath.Join(cache, "lockstep", "npm", hex.EncodeToString(sum[:8]))
-	done := filepath.Join(at, "node_modules", ".lockstep-complete")
-	if _, err := os.Stat(done); err == nil {
-		return at
-	}
-	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	work, err := os.MkdirTemp(filepath.Dir(at), "install-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = os.RemoveAll(work) }()
-	for name, text := range map[string][]byte{"package.json": manifest, "package-lock.json": lock} {
-		if err := os.WriteFile(filepath.Join(work, name), text, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ci := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-	ci.Dir = work
-	if out, err := ci.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci in %s: %v\n%s", dir, err, out)
-	}
-	if err := os.WriteFile(filepath.Join(work, "node_modules", ".lockstep-complete"), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	// Somebody else may have been quicker, or have left a half: theirs is looked at again.
-	if err := os.Rename(work, at); err != nil {
-		if _, err := os.Stat(done); err != nil {
-			t.Fatalf("%s is there and not complete: remove it", at)
-		}
-	}
-	return at
 }
 
 // drive runs a client program against a service of its own.
