@@ -3,6 +3,7 @@ package elastic
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -94,6 +95,9 @@ func (a *API) createConnector(c *call) (answer, error) {
 			doc["status"] = needsConfiguration
 		}
 	}
+	if err := checkTexts(doc); err != nil {
+		return answer{}, err
+	}
 	if err := a.checkIndexName(c, doc); err != nil {
 		return answer{}, err
 	}
@@ -118,6 +122,18 @@ func (a *API) createConnector(c *call) (answer, error) {
 		return ok(map[string]any{"id": id, "result": "updated"})
 	}
 	return answer{http.StatusCreated, map[string]any{"id": id, "result": "created"}}, nil
+}
+
+// Names and service types are indexed, so they have an end; in bytes.
+var longest = map[string]int{"name": 1024, "service_type": 512}
+
+func checkTexts(doc document) error {
+	for name, most := range longest {
+		if n := len(doc.text(name)); n > most {
+			return notValid(fmt.Sprintf("[%s] is too long: it must not be longer than %d bytes but was %d", name, most, n))
+		}
+	}
+	return nil
 }
 
 // fill sets what is stored of a document.

@@ -88,7 +88,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Elastic-Product", "Elasticsearch")
 	out, err := a.serve(w, r, &f)
 	if err != nil {
-		x := render(r.Context(), a.log, f.action, err)
+		x := render(r.Context(), a.log, f, err)
 		if x.status == http.StatusUnauthorized {
 			w.Header()["Www-Authenticate"] = challenges
 		}
@@ -110,6 +110,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, f *format) (answer, 
 	if err != nil {
 		return answer{}, err
 	}
+	f.user = string(who.Actor.Key)
 	path := r.URL.EscapedPath()
 	rt, id, err := find(r.Method, path)
 	if err != nil {

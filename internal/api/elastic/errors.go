@@ -76,9 +76,9 @@ var kinds = map[task.Kind]struct {
 	task.Unavailable: {http.StatusServiceUnavailable, "unavailable_shards_exception"},
 }
 
-// render makes an exception of any error. action is what was asked, for a refusal. What
-// is Internal goes to the log, not to the client.
-func render(ctx context.Context, log *slog.Logger, action string, err error) *exception {
+// render makes an exception of any error. f says who asked what, for a refusal. What is
+// Internal goes to the log, not to the client.
+func render(ctx context.Context, log *slog.Logger, f format, err error) *exception {
 	if x, ok := errors.AsType[*exception](err); ok {
 		return x
 	}
@@ -99,7 +99,7 @@ func render(ctx context.Context, log *slog.Logger, action string, err error) *ex
 	case e.Code == control.CodeRateLimited:
 		x.status, x.kind, x.reason = http.StatusTooManyRequests, "es_rejected_execution_exception", sentence(e)
 	case e.Code == control.CodeRoleDenied:
-		x.reason = "action [" + action + "] is unauthorized: " + sentence(e)
+		x.reason = "action [" + f.action + "] is unauthorized for user [" + f.user + "]: " + sentence(e)
 	default:
 		x.reason = sentence(e)
 	}

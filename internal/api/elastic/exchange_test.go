@@ -90,6 +90,9 @@ func play(t *testing.T, file string) {
 	w := newWorld(t)
 	n := &names{map[string]string{}, map[string]string{}}
 	n.add("task", string(w.addTask("books").ID))
+	for name, u := range w.users {
+		n.of[u.id], n.to["$key-"+name] = "$key-"+name, u.id
+	}
 	out := &txtar.Archive{Comment: recorded.Comment}
 	for i, f := range recorded.Files {
 		if strings.HasPrefix(f.Name, "=") {

@@ -52,7 +52,7 @@ func (a *API) tellHistory(c *call, n history.Connector, set map[string]any) erro
 	if len(recent) == 1 && sameSync(recent[0], key, doc, set) {
 		return a.retell(c, recent[0].ID, key, doc)
 	}
-	next := history.ExternalJob{Job: task.Job{Subject: c.id}}
+	var next history.ExternalJob
 	a.recordLast(&next, key, doc)
 	id := lastID(c, key, next.State)
 	_, err = a.control.ReportExternal(c.Context(), c.who, history.ExternalReport{

@@ -50,6 +50,9 @@ func (a *API) update(c *call, fam family, f func(document) error, by func(string
 		if err := f(doc); err != nil {
 			return err
 		}
+		if err := checkTexts(doc); err != nil {
+			return err
+		}
 		old := n.Doc
 		if err := fill(n, doc); err != nil {
 			return err

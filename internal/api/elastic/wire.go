@@ -106,7 +106,8 @@ type format struct {
 	mediaType string
 	pretty    bool
 	paths     []string // filter_path
-	action    string   // what was asked, for a refusal
+	action    string   // what was asked, and by whom, for a refusal
+	user      string
 }
 
 const vendorType = "application/vnd.elasticsearch+json"

@@ -32,6 +32,7 @@ import (
 type world struct {
 	testing.TB
 	url     string
+	path    string // of the database
 	db      *db.Store
 	control *control.Control
 	start   time.Time
@@ -57,7 +58,8 @@ func newWorld(tb testing.TB) *world {
 	tb.Helper()
 	began := time.Now()
 	now := func() time.Time { return clockStart.Add(time.Since(began)) }
-	store, err := db.Open(tb.Context(), db.Config{Path: filepath.Join(tb.TempDir(), "lockstep.db"), Now: now})
+	path := filepath.Join(tb.TempDir(), "lockstep.db")
+	store, err := db.Open(tb.Context(), db.Config{Path: path, Now: now})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -75,7 +77,7 @@ func newWorld(tb testing.TB) *world {
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = in.Run(ctx) })
 	tb.Cleanup(func() { cancel(); wg.Wait() })
-	w := &world{TB: tb, db: store, users: map[string]user{"stranger": {"LSNOBODY", "no-such-secret"}}}
+	w := &world{TB: tb, path: path, db: store, users: map[string]user{"stranger": {"LSNOBODY", "no-such-secret"}}}
 	w.control = control.New(control.Config{Store: store, Accept: in, Box: box, Stores: buckets{}, KeyRate: -1, Now: now})
 	log := slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	router := api.NewRouter(api.Config{Log: log})

@@ -19,3 +19,5 @@ CREATE UNIQUE INDEX connectors_id ON connectors (project, id);
 CREATE UNIQUE INDEX connectors_index_name ON connectors (project, index_name) WHERE deleted = 0 AND unnamed = 0;
 CREATE INDEX connectors_list ON connectors (project, deleted, unnamed, index_name, num);
 CREATE INDEX connectors_all ON connectors (project, unnamed, index_name, num);
+CREATE INDEX connectors_service ON connectors (project, service_type, deleted, unnamed, index_name, num);
+CREATE INDEX connectors_name ON connectors (project, name, deleted, unnamed, index_name, num);

@@ -1,0 +1,193 @@
+package elastic_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/lockstep-sync/lockstep/internal/control"
+	"github.com/lockstep-sync/lockstep/internal/history"
+	"github.com/lockstep-sync/lockstep/internal/queue"
+	"github.com/lockstep-sync/lockstep/internal/task"
+)
+
+func (w *world) elasticViewer() control.Caller {
+	return control.Caller{Project: "p", Role: task.Viewer, Actor: task.Actor{Dialect: task.Elastic}}
+}
+
+// told are the jobs of the history that _last_sync told of a connector, newest first.
+func (w *world) told(id string) []history.ExternalJob {
+	w.Helper()
+	jobs, _, err := w.control.ExternalJobs(w.Context(), w.elasticViewer(),
+		history.ExternalFilter{Origin: task.Elastic, Subject: id, Types: []string{"last_sync"}}, 0, 100)
+	w.must(err)
+	return jobs
+}
+
+// Reports of one sync are one job of the history, the next sync is another.
+func TestLastSyncTellsHistory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.want("PUT", "/_connector/c", `{"name":"Books"}`, 201)
+	for i, step := range []struct {
+		body   string
+		jobs   int
+		status string // of the newest
+		synced int64
+	}{
+		{`{"sync_cursor":{"a":1}}`, 0, "", 0},
+		{`{"last_access_control_sync_status":"error"}`, 0, "", 0},
+		{`{"last_sync_scheduled_at":"2024-11-09T15:00:00Z"}`, 0, "", 0},
+		{`{"last_sync_status":"in_progress"}`, 1, "in_progress", 0},
+		{`{"last_indexed_document_count":3}`, 1, "in_progress", 3},
+		{`{"last_sync_status":"completed","last_synced":"2024-11-09T15:10:00Z","last_indexed_document_count":7,"last_deleted_document_count":2}`, 1, "completed", 9},
+		{`{"last_sync_status":"completed","last_synced":"2024-11-09T15:10:00Z","last_indexed_document_count":7,"last_deleted_document_count":2}`, 1, "completed", 9},
+		{`{"last_indexed_document_count":8}`, 1, "completed", 10},
+		{`{"last_sync_scheduled_at":"2024-11-09T16:00:00Z"}`, 1, "completed", 10},
+		{`{"last_sync_status":"in_progress"}`, 2, "in_progress", 10},
+		{`{"last_sync_status":"error","last_sync_error":"boom","last_synced":"2024-11-09T16:01:00Z","last_indexed_document_count":-5}`, 2, "error", 2},
+		{`{"last_sync_status":"completed","last_synced":"2024-11-09T17:00:00Z","last_indexed_document_count":9223372036854775807}`, 3, "completed", 1<<63 - 1},
+	} {
+		w.want("PUT", "/_connector/c/_last_sync", step.body, 200)
+		jobs := w.told("c")
+		if len(jobs) != step.jobs {
+			t.Fatalf("step %d: %d jobs after %s, want %d: %+v", i, len(jobs), step.body, step.jobs, jobs)
+		}
+		if step.jobs == 0 {
+			continue
+		}
+		if j := jobs[0]; j.Status != step.status || step.synced < 1<<62 && j.Counts.Synced != step.synced || j.Counts.Check() != nil {
+			t.Fatalf("step %d: %s with %+v, want %s with %d", i, j.Status, j.Counts, step.status, step.synced)
+		}
+	}
+	jobs := w.told("c")
+	if j := jobs[1]; j.Why != "boom" || !j.EndedAt.Equal(time.Date(2024, 11, 9, 16, 1, 0, 0, time.UTC)) || !j.StartedAt.Equal(time.Date(2024, 11, 9, 16, 0, 0, 0, time.UTC)) {
+		t.Errorf("the failed sync is %+v", j)
+	}
+	// The history of the project has them, the list of sync jobs does not.
+	if ids, total := w.ids("/_connector/_sync_job"); len(ids) != 0 || total != "0" {
+		t.Errorf("reports are listed as sync jobs: %v", ids)
+	}
+	w.want("GET", "/_connector/_sync_job/"+string(jobs[0].ID), "", 404)
+	w.want("DELETE", "/_connector/_sync_job/"+string(jobs[0].ID), "", 404)
+	all, err := w.control.Jobs(t.Context(), w.operator(), control.JobFilter{Kind: task.ExternalJob})
+	w.must(err)
+	if len(all) != 3 {
+		t.Errorf("the history has %d jobs, want 3", len(all))
+	}
+	subject, err := w.control.ExternalSubject(t.Context(), w.elasticViewer(), "c")
+	w.must(err)
+	if subject.Name != "Books" || !subject.SucceededAt.Equal(time.Date(2024, 11, 9, 17, 0, 0, 0, time.UTC)) {
+		t.Errorf("the subject is %+v", subject)
+	}
+}
+
+// A connector is late by its own schedule.
+func TestConnectorIsLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.want("PUT", "/_connector/c", `{"name":"Books"}`, 201)
+	late := func(after time.Duration) bool {
+		s, err := w.control.ExternalSubject(t.Context(), w.elasticViewer(), "c")
+		w.must(err)
+		return s.Late(clockStart.Add(after))
+	}
+	if late(1000 * time.Hour) {
+		t.Error("a connector without a schedule is late")
+	}
+	w.want("PUT", "/_connector/c/_scheduling", `{"scheduling":{"full":{"enabled":true,"interval":"0 0 * * * ?"}}}`, 200)
+	w.want("PUT", "/_connector/c/_last_sync", `{"last_sync_status":"completed","last_synced":"2001-02-03T04:00:00Z"}`, 200)
+	if late(time.Hour) || !late(3*time.Hour) {
+		t.Error("hourly: late after 1 h, or not after 3 h")
+	}
+	w.want("PUT", "/_connector/c/_scheduling", `{"scheduling":{"full":{"enabled":false,"interval":"0 0 * * * ?"}}}`, 200)
+	if late(1000 * time.Hour) {
+		t.Error("a connector without an enabled schedule is late")
+	}
+	w.want("DELETE", "/_connector/c", "", 200)
+	if _, err := w.control.ExternalSubject(t.Context(), w.elasticViewer(), "c"); task.KindOf(err) != task.NotFound {
+		t.Errorf("a deleted connector is waited for: %v", err)
+	}
+}
+
+// What sync jobs count is in the history, with states in its own words.
+func TestJobStatsTellHistory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.want("PUT", "/_connector/c", `{"index_name":"i","service_type":"s"}`, 201)
+	id := w.want("POST", "/_connector/_sync_job", `{"id":"c"}`, 201)["id"].(string)
+	w.want("PUT", "/_connector/_sync_job/"+id+"/_claim", `{"worker_hostname":"h"}`, 200)
+	w.want("PUT", "/_connector/_sync_job/"+id+"/_stats", `{"deleted_document_count":10,"indexed_document_count":20,"indexed_document_volume":3}`, 200)
+	j, err := w.control.Job(t.Context(), w.operator(), task.JobID(id))
+	w.must(err)
+	if want := (task.Counts{Requested: 30, Synced: 30, Deleted: 10, Bytes: 3 << 20}); j.Counts != want || j.Kind != task.ExternalJob || j.State != task.JobOpen {
+		t.Errorf("the job is %+v", j)
+	}
+	w.want("PUT", "/_connector/_sync_job/"+id+"/_error", `{"error":"boom"}`, 200)
+	if j, err = w.control.Job(t.Context(), w.operator(), task.JobID(id)); err != nil || j.State != task.JobFailed || j.Why != "boom" || j.EndedAt.IsZero() {
+		t.Errorf("the failed job is %+v, %v", j, err)
+	}
+}
+
+// A task's connector is true at once, whatever its jobs come to.
+func TestManagedIsTrue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := w.addTask("books")
+	path := "/_connector/" + string(k.ID)
+	expect := func(when, status, indexed, deleted, failure string) {
+		t.Helper()
+		doc := w.want("GET", path, "", 200)
+		for field, want := range map[string]string{
+			"last_sync_status": status, "last_indexed_document_count": indexed, "last_deleted_document_count": deleted, "last_sync_error": failure,
+		} {
+			got := ""
+			if v, given := doc[field]; given {
+				got = fmt.Sprint(v)
+			}
+			if got != want {
+				t.Errorf("%s: %s is %q, want %q", when, field, got, want)
+			}
+		}
+	}
+	expect("before any job", "", "", "", "")
+	for {
+		_, err := w.control.AcceptEvents(t.Context(), w.operator(), string(k.ID), []queue.Entry{{Key: "a"}, {Key: "b"}, {Key: "c"}})
+		if task.KindOf(err) == task.Unavailable { // the committer has not begun
+			continue
+		}
+		w.must(err)
+		break
+	}
+	expect("accepted", "in_progress", "0", "0", "")
+	w.settle(func(r queue.Record) queue.Settlement {
+		switch r.Key {
+		case "a":
+			return queue.Settlement{Record: r, Outcome: task.Synced, Reason: task.Copied, Size: 3}
+		case "b":
+			return queue.Settlement{Record: r, Outcome: task.Synced, Reason: task.Deleted}
+		}
+		return queue.Settlement{Record: r, Outcome: task.Failed, Reason: task.DestinationDenied, Cause: "no"}
+	})
+	expect("settled", "in_progress", "1", "1", "")
+	jobs, err := w.control.Jobs(t.Context(), w.operator(), control.JobFilter{Task: string(k.ID)})
+	w.must(err)
+	w.must(w.db.CloseJob(t.Context(), jobs[0].ID))
+	_, err = w.db.EndJobs(t.Context())
+	w.must(err)
+	expect("ended", "error", "1", "1", "1 object failed; see: lockstep status")
+	job := w.want("GET", "/_connector/_sync_job/"+string(jobs[0].ID), "", 200)
+	if job["job_type"] != "incremental" || job["status"] != "error" || fmt.Sprint(job["indexed_document_count"]) != "1" || job["completed_at"] == nil {
+		t.Errorf("the sync job is %v", job)
+	}
+	scan := w.want("POST", "/_connector/_sync_job", `{"id":"`+string(k.ID)+`"}`, 201)["id"].(string)
+	expect("a scan runs", "in_progress", "0", "0", "")
+	w.want("PUT", "/_connector/_sync_job/"+scan+"/_cancel", "", 200)
+	expect("cancelled", "canceled", "0", "0", "")
+	if ids, total := w.ids("/_connector/_sync_job?connector_id=" + string(k.ID)); len(ids) != 2 || ids[0] != scan || total != "2" {
+		t.Errorf("its jobs are %v of %s", ids, total)
+	}
+	if ids, _ := w.ids("/_connector/_sync_job?status=canceled&job_type=full"); len(ids) != 1 || ids[0] != scan {
+		t.Errorf("canceled jobs are %v", ids)
+	}
+}
