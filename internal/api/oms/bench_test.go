@@ -32,6 +32,7 @@ type bench struct {
 	key   key
 	task  task.ID
 	front http.Handler
+	ctx   func() context.Context
 }
 
 // newBench takes accepts into a database, or with in given there.
@@ -61,7 +62,7 @@ func newBench(tb testing.TB, in func(*db.Store) queue.Acceptor) *bench {
 	router := api.NewRouter(api.Config{})
 	router.Add(api.Route{Name: "oms", Match: oms.Answers, MaxBody: -1, Handler: oms.New(oms.Config{Control: c, AddressRate: -1})})
 	router.Add(api.Route{Name: "native", Prefix: native.Root, MaxBody: -1, Handler: native.New(native.Config{Control: c})})
-	return &bench{key: key{"p1", string(k.ID), s.Reveal()}, task: made.ID, front: router}
+	return &bench{key: key{"p1", string(k.ID), s.Reveal()}, task: made.ID, front: router, ctx: tb.Context}
 }
 
 // noQueue accepts everything and does nothing, so that what is measured is what comes
@@ -83,7 +84,7 @@ func tenKeys(from int64) []string {
 // signed is a request of ten keys by the OMS dialect.
 func (b *bench) signed(n int64) *http.Request {
 	body := objectKeys(tenKeys(n)...)
-	req := httptest.NewRequest(http.MethodPost, "http://h:1/v2/p1/sync-tasks/"+string(b.task)+"/events", strings.NewReader(body))
+	req := httptest.NewRequestWithContext(b.ctx(), http.MethodPost, "http://h:1/v2/p1/sync-tasks/"+string(b.task)+"/events", strings.NewReader(body))
 	req.Header.Set("Content-Type", "application/json;charset=UTF-8")
 	req.Header.Set("User-Agent", "huaweicloud-usdk-go/3.0")
 	req.Header.Set("X-Project-Id", "p1")
@@ -98,7 +99,7 @@ func (b *bench) basic(n int64) *http.Request {
 		keys[i] = strings.ReplaceAll(keys[i], "%2F", "/")
 	}
 	body := strings.Replace(objectKeys(keys...), "object_keys", "keys", 1)
-	req := httptest.NewRequest(http.MethodPost, "http://h:1/api/v1/tasks/"+string(b.task)+"/events", strings.NewReader(body))
+	req := httptest.NewRequestWithContext(b.ctx(), http.MethodPost, "http://h:1/api/v1/tasks/"+string(b.task)+"/events", strings.NewReader(body))
 	req.Header.Set("Content-Type", "application/json")
 	req.SetBasicAuth(b.key.id, b.key.secret)
 	return req

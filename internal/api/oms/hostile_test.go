@@ -62,7 +62,7 @@ func (w *world) wire(text string) (status int, body string) {
 	w.Helper()
 	conn, err := (&net.Dialer{}).DialContext(w.Context(), "tcp", strings.TrimPrefix(w.url, "http://"))
 	w.must(err)
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, err = io.WriteString(conn, text)
 	w.must(err)
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -143,7 +143,7 @@ func TestSlowBodiesHoldNobodyUp(t *testing.T) {
 	for range 100 {
 		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(w.url, "http://"))
 		w.must(err)
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		_, err = io.WriteString(conn, w.head(w.sender, "POST", path+"/events", "x")+"Content-Length: 2000000\r\n\r\n{")
 		w.must(err)
 	}

@@ -237,4 +237,3 @@ func sign(text []byte, s secret.String) string {
 	mac.Write(text)
 	return hex.EncodeToString(mac.Sum(nil))
 }
-

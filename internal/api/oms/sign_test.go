@@ -119,11 +119,11 @@ func TestAuthorizationHeaderForms(t *testing.T) {
 		good[:len(good)-1] + "G":              false,
 		strings.Replace(good, "Access=AccessKeyExample0001", "Access=", 1): false,
 		strings.Replace(good, "SDK-HMAC", "SDK-HMAC-SM3", 1):               false,
-		"":                              false,
-		algorithm:                       false,
-		algorithm + " ":                 false,
-		algorithm + " " + good:          false,
-		strings.Repeat("a", 10<<10):     false,
+		"":                               false,
+		algorithm:                        false,
+		algorithm + " ":                  false,
+		algorithm + " " + good:           false,
+		strings.Repeat("a", 10<<10):      false,
 		good + strings.Repeat(" ", 9000): false,
 	} {
 		if _, ok := parseAuthorization(header); ok != want {

@@ -217,7 +217,7 @@ func (a *API) startTask(r *request) error {
 	); err != nil {
 		return err
 	}
-	if err := n.crypto.check(); err != nil {
+	if err := n.check(); err != nil {
 		return err
 	}
 	if !task.ID(r.path.id).Valid() {
