@@ -15,7 +15,7 @@ import (
 )
 
 func (r *remote) taskCommand() *cobra.Command {
-	cmd := commands("task", "Makes, changes, pauses and stops tasks", r.taskCreate(), r.taskList(), r.taskShow(), r.taskChange(), r.taskHook())
+	cmd := commands("task", "Makes, changes, pauses and stops tasks", r.taskCreate(), r.taskList(), r.taskShow(), r.taskChange(), r.taskHook(), r.taskURL())
 	for _, m := range []struct{ verb, short string }{
 		{"pause", "Accept events and keep them, but do no work"},
 		{"resume", "Work again after a pause"},
@@ -156,7 +156,10 @@ func (r *remote) taskShow() *cobra.Command {
 			if err := api.Get(ctx, in("/tasks/%s", args[0]), &answer); err != nil {
 				return err
 			}
-			return r.pretty(answer)
+			if err := r.pretty(answer); err != nil || r.json {
+				return err
+			}
+			return r.tellURL(answer)
 		})
 }
 

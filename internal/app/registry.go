@@ -22,6 +22,7 @@ import (
 // registryStore is what a registry reads of the database.
 type registryStore interface {
 	Task(ctx context.Context, id task.ID) (task.Task, error)
+	AnyTask(ctx context.Context, id task.ID) (task.Task, error)
 	Endpoint(ctx context.Context, project task.ProjectID, id task.EndpointID) (task.Endpoint, error)
 	EverTask(ctx context.Context, id task.ID) (bool, error)
 }
@@ -90,12 +91,16 @@ func (r *registry) open(ctx context.Context, id task.ID) (*worker.Ends, error) {
 	k, err := r.store.Task(ctx, id)
 	if err != nil {
 		if task.KindOf(err) == task.NotFound {
-			r.mu.Lock()
-			delete(r.ends, id)
-			r.mu.Unlock()
+			r.drop(id)
 		}
 		return nil, err
 	}
+	return r.openTask(ctx, k, read)
+}
+
+// openTask opens the ends of a task that was read just now, unless they are open.
+func (r *registry) openTask(ctx context.Context, k task.Task, read time.Time) (*worker.Ends, error) {
+	id := k.ID
 	src, err := r.endpoint(ctx, k.Project, k.Source.Endpoint)
 	if err != nil {
 		return nil, err

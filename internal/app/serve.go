@@ -235,8 +235,8 @@ func (s *Service) workers(node task.NodeID) []func(context.Context) error {
 	scans := worker.NewScans(worker.ScansConfig{
 		Node: node, Partitions: s.db, Scans: s.db, Jobs: s.db, Stores: s.stores, Log: s.log, Sweep: 500 * time.Millisecond,
 	})
-	lists := worker.NewUploader(worker.UploaderConfig{Outbox: s.db, Stores: s.stores, Log: s.log})
 	schedules := worker.NewSchedules(worker.SchedulesConfig{Queue: s.db, Log: s.log, Started: s.metrics.scheduled})
+	lists := worker.NewUploader(worker.UploaderConfig{Outbox: s.db, Stores: listStores{s.stores}, Log: s.log})
 	janitor := worker.NewJanitor(worker.JanitorConfig{Jobs: s.db, Log: s.log, Every: time.Second, Chores: s.chores()})
 	return []func(context.Context) error{lanes.Run, scans.Run, lists.Run, schedules.Run, janitor.Run}
 }

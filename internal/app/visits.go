@@ -9,6 +9,7 @@ import (
 	"github.com/lockstep-sync/lockstep/internal/control"
 	"github.com/lockstep-sync/lockstep/internal/objstore"
 	"github.com/lockstep-sync/lockstep/internal/task"
+	"github.com/lockstep-sync/lockstep/internal/worker"
 )
 
 var _ control.Visits = (*registry)(nil)
@@ -116,4 +117,30 @@ func (o *openEnds) stopped(k task.Task) *openEnds {
 	k.Sealed = ends.Task.Sealed
 	ends.Task = k
 	return &openEnds{ends: &ends, src: o.src, dst: o.dst}
+}
+
+// drop forgets the ends of a deleted task, unless they are needed for its lists.
+func (r *registry) drop(id task.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if known := r.ends[id]; known != nil && (len(known.ends.Task.Sealed) == 0 || time.Since(known.ends.Task.ChangedAt) > listsAfterStop) {
+		delete(r.ends, id)
+	}
+}
+
+// listStores opens tasks for their lists: deleted ones too, whose lists may still wait.
+type listStores struct{ *registry }
+
+// Open implements worker.Stores.
+func (s listStores) Open(ctx context.Context, id task.ID) (*worker.Ends, error) {
+	ends, err := s.registry.Open(ctx, id)
+	if task.KindOf(err) != task.NotFound {
+		return ends, err
+	}
+	read := time.Now()
+	k, err := s.store.AnyTask(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.openTask(ctx, k, read)
 }

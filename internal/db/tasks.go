@@ -282,6 +282,15 @@ func (s *Store) Task(ctx context.Context, id task.ID) (k task.Task, err error) {
 	return k, err
 }
 
+// AnyTask returns a task even when it has been deleted. NotFound.
+func (s *Store) AnyTask(ctx context.Context, id task.ID) (k task.Task, err error) {
+	err = s.read(ctx, func(ctx context.Context, t *txn) error {
+		k, err = readTask(ctx, t, "id = $1", string(id))
+		return err
+	})
+	return k, err
+}
+
 // EverTask says whether there is a task of that id, or was one before it was deleted.
 func (s *Store) EverTask(ctx context.Context, id task.ID) (ever bool, err error) {
 	err = s.read(ctx, func(ctx context.Context, t *txn) error {

@@ -13,6 +13,7 @@ func TestKnown(t *testing.T) {
 		{},
 		{Verb: plan.Copy, Rule: 300, Src: Side{Listed: true, Size: 1 << 40, ETag: "\"a\xff\"", ModTime: time.Unix(1, 2).UTC()}},
 		{Verb: plan.Delete, Src: Side{Listed: true, Absent: true}, Dst: Side{Listed: true}},
+		{Otherwise: "a+b\xff"},
 		{Dst: Side{Listed: true, ModTime: time.Unix(-5, 0).UTC()}},
 	} {
 		got, err := ParseKnown(k.Append(nil))
@@ -28,6 +29,7 @@ func TestKnown(t *testing.T) {
 func FuzzParseKnown(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{1, 1, 0, 0, 0})
+	f.Add([]byte{2, 'k'})
 	f.Add(Known{Verb: plan.Copy, Src: Side{Listed: true, Size: 9, ETag: "e", ModTime: time.Unix(1e9, 0)}}.Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		k, err := ParseKnown(b)

@@ -61,8 +61,10 @@ func NewEnds(cfg EndsConfig) (*Ends, error) {
 	}
 	e.Src = objstore.Sub(e.srcLists, cfg.Task.Source.Prefix)
 	e.Dst = objstore.Sub(e.dstLists, cfg.Task.Destination.Prefix)
-	e.copier = transfer.New(transfer.Config{Src: e.Src, Dst: e.Dst, Retry: tries, Uploads: cfg.Uploads,
-		Plain: cfg.Task.Options.PlainContent, Class: cfg.Task.Options.StorageClass})
+	e.copier = transfer.New(transfer.Config{
+		Src: e.Src, Dst: e.Dst, Retry: tries, Uploads: cfg.Uploads,
+		Plain: cfg.Task.Options.PlainContent, Class: cfg.Task.Options.StorageClass,
+	})
 	return e, nil
 }
 

@@ -65,14 +65,16 @@ type Task struct {
 	ChangedAt   time.Time    `json:"changed_at"`
 	Version     int64        `json:"version" doc:"Rises with every change"`
 	NextRun     *time.Time   `json:"next_run,omitempty" doc:"The next scan by the schedule"`
+
+	Project task.ProjectID `json:"project" doc:"The tenant, which the paths of the OMS API name"`
 }
 
 func taskOf(k task.Task) Task {
 	return Task{
 		ID: k.ID, Name: k.Name, Description: k.Description, Source: locationOf(k.Source), Destination: locationOf(k.Destination),
 		State: k.State, Shards: k.Shards, Options: k.Options, Origin: k.Origin, CreatedAt: k.CreatedAt.UTC(),
-		StartedAt: when(k.StartedAt), ChangedAt: k.ChangedAt.UTC(), Version: k.Version,
 		NextRun: when(control.NextRun(k, time.Now())),
+		StartedAt: when(k.StartedAt), ChangedAt: k.ChangedAt.UTC(), Version: k.Version, Project: k.Project,
 	}
 }
 

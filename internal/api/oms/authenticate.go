@@ -24,20 +24,20 @@ var errTooMany = &task.Error{
 }
 
 // authenticate says who made a request: by its signature, else by its token.
-func (a *API) authenticate(r *request) (control.Caller, error) {
-	who, err := a.identify(r)
+func (a *API) authenticate(ctx context.Context, r *request) (control.Caller, error) {
+	who, err := a.identify(ctx, r)
 	address := api.RemoteAddress(r.http)
 	if e, ok := asTaskError(err); ok && e.Code == control.CodeBadCredentials && !a.failing.allow(address, a.now()) {
 		return who, errTooMany
 	}
-	who.Actor.Dialect, who.Actor.Address, who.Actor.Request = task.OMS, address, api.RequestID(r.ctx())
+	who.Actor.Dialect, who.Actor.Address, who.Actor.Request = task.OMS, address, api.RequestID(ctx)
 	return who, err
 }
 
-func (a *API) identify(r *request) (control.Caller, error) {
+func (a *API) identify(ctx context.Context, r *request) (control.Caller, error) {
 	header := r.http.Header.Get("Authorization")
 	if header != "" {
-		return a.bySignature(r, header)
+		return a.bySignature(ctx, r, header)
 	}
 	token := r.http.Header.Get("X-Auth-Token")
 	switch {
@@ -46,7 +46,7 @@ func (a *API) identify(r *request) (control.Caller, error) {
 	case a.tokens == nil || len(token) > maxAuthorization:
 		return control.Caller{}, unauthenticated("decrypt token fail")
 	}
-	who, err := a.tokens.AuthenticateToken(r.ctx(), token)
+	who, err := a.tokens.AuthenticateToken(ctx, token)
 	if e, ok := asTaskError(err); ok && e.Kind == task.Denied {
 		why := "decrypt token fail"
 		if e.Code == control.CodeTokenExpired {
@@ -57,7 +57,7 @@ func (a *API) identify(r *request) (control.Caller, error) {
 	return who, err
 }
 
-func (a *API) bySignature(r *request, header string) (control.Caller, error) {
+func (a *API) bySignature(ctx context.Context, r *request, header string) (control.Caller, error) {
 	auth, ok := parseAuthorization(header)
 	if !ok || len(r.http.Header["Authorization"]) != 1 {
 		return control.Caller{}, unauthenticated("the Authorization header is not " + algorithm + " Access=…, SignedHeaders=…, Signature=…")
@@ -68,7 +68,7 @@ func (a *API) bySignature(r *request, header string) (control.Caller, error) {
 	if why != "" {
 		return control.Caller{}, unauthenticated(why)
 	}
-	who, err := a.control.AuthenticateSigned(r.ctx(), task.KeyID(auth.access), func(s secret.String) bool {
+	who, err := a.control.AuthenticateSigned(ctx, task.KeyID(auth.access), func(s secret.String) bool {
 		return verifies(text, auth.signature, s)
 	})
 	if e, ok := asTaskError(err); ok && e.Code == control.CodeBadCredentials {

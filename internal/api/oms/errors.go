@@ -1,6 +1,7 @@
 package oms
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -106,15 +107,15 @@ type failure struct {
 func asTaskError(err error) (*task.Error, bool) { return errors.AsType[*task.Error](err) }
 
 // refuse answers with an error. What is Internal goes to the log, not to the client.
-func (a *API) refuse(r *request, err error) {
+func (a *API) refuse(ctx context.Context, r *request, err error) {
 	kind := task.KindOf(err)
 	answer := kinds[kind]
 	text := "an internal error occurred; the log of the service says which"
 	switch e, ok := asTaskError(err); {
-	case kind == task.Internal && r.ctx().Err() != nil:
+	case kind == task.Internal && ctx.Err() != nil:
 		text = "the client went away"
 	case kind == task.Internal:
-		a.log.ErrorContext(r.ctx(), "request failed", "error", err, "request", api.RequestID(r.ctx()))
+		a.log.ErrorContext(ctx, "request failed", "error", err, "request", api.RequestID(ctx))
 	case ok:
 		if known, ok := codes[e.Code]; ok {
 			answer = known
@@ -124,7 +125,7 @@ func (a *API) refuse(r *request, err error) {
 			text += "; " + e.Next
 		}
 		if e.Err != nil {
-			a.log.DebugContext(r.ctx(), "request refused", "error", e.Err, "request", api.RequestID(r.ctx()))
+			a.log.DebugContext(ctx, "request refused", "error", e.Err, "request", api.RequestID(ctx))
 		}
 	}
 	h := r.w.Header()
@@ -135,7 +136,7 @@ func (a *API) refuse(r *request, err error) {
 		h.Set("WWW-Authenticate", algorithm)
 	}
 	// Invalid UTF-8 of a client must not make the body something no client parses.
-	writeJSON(r.w, answer.status, failure{answer.code, strings.ToValidUTF8(text, "\uFFFD"), api.RequestID(r.ctx())})
+	writeJSON(r.w, answer.status, failure{answer.code, strings.ToValidUTF8(text, "\uFFFD"), api.RequestID(ctx)})
 }
 
 // writeJSON answers with an object, or an array.

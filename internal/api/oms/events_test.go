@@ -1,6 +1,7 @@
 package oms
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -116,7 +117,7 @@ func TestRawPaths(t *testing.T) {
 			t.Errorf("%s: %+v, %v", p, got, err)
 		}
 	}
-	if _, _, err := route("PUT", "/v2/p/sync-tasks/x/start"); err != errMethod {
+	if _, _, err := route("PUT", "/v2/p/sync-tasks/x/start"); !errors.Is(err, errMethod) {
 		t.Errorf("PUT start: %v", err)
 	}
 }

@@ -110,8 +110,10 @@ func (w *world) endpoints() {
 	bare := w.s3.URL
 	for _, e := range []control.NewEndpoint{
 		{ID: "aws", Provider: "generic", URL: bare, Aliases: []string{"AWS/us-east-1", "Aliyun/cn-hangzhou"}},
-		{ID: "obs", Provider: "generic", URL: strings.Replace(bare, "127.0.0.1", "localhost", 1), Aliases: []string{"HEC/cn-north-4"},
-			Credentials: control.Credentials{AccessKey: "STOREKEY", SecretKey: secret.New("storesecret")}},
+		{
+			ID: "obs", Provider: "generic", URL: strings.Replace(bare, "127.0.0.1", "localhost", 1), Aliases: []string{"HEC/cn-north-4"},
+			Credentials: control.Credentials{AccessKey: "STOREKEY", SecretKey: secret.New("storesecret")},
+		},
 		{ID: "disk", Provider: "file", URL: "file://" + w.TempDir(), Aliases: []string{"S3/disk"}},
 	} {
 		_, err := w.s.Control().CreateEndpoint(w.Context(), w.s.Admin(), e)
@@ -224,12 +226,12 @@ func signRequest(req *http.Request, k key, signed, body string, at time.Time) {
 	canonical := strings.Join([]string{req.Method, uri.String(), strings.Join(pairs, "&"), headers, signed, hex.EncodeToString(sum[:])}, "\n")
 	whole := sha256.Sum256([]byte(canonical))
 	mac := hmac.New(sha256.New, []byte(k.secret))
-	fmt.Fprintf(mac, "SDK-HMAC-SHA256\n%s\n%x", stamp, whole)
+	_, _ = fmt.Fprintf(mac, "SDK-HMAC-SHA256\n%s\n%x", stamp, whole)
 	req.Header.Set("Authorization", fmt.Sprintf("SDK-HMAC-SHA256 Access=%s, SignedHeaders=%s, Signature=%x", k.id, signed, mac.Sum(nil)))
 }
 
 // want makes a request, wants the status and code, and decodes into out unless it is nil.
-func (w *world) want(k key, method, path, body string, status int, code string, out any) answer {
+func (w *world) want(k key, method, path, body string, status int, code string, out any) {
 	w.Helper()
 	a := w.do(k, method, path, body)
 	if a.status != status || a.code() != code {
@@ -240,7 +242,6 @@ func (w *world) want(k key, method, path, body string, status int, code string, 
 			w.Fatalf("%s %s: %v in %s", method, path, err, a.body)
 		}
 	}
-	return a
 }
 
 const p1 = "/v2/p1/sync-tasks"
@@ -268,12 +269,12 @@ func create(bucket string, more ...string) string {
 const keysBody = `{"src_ak":"STOREKEY","src_sk":"storesecret","dst_ak":"STOREKEY","dst_sk":"storesecret"}`
 
 // newTask makes a task and returns its path.
-func (w *world) newTask(bucket string, more ...string) string {
+func (w *world) newTask(bucket string) string {
 	w.Helper()
 	var out struct {
 		ID string `json:"sync_task_id"`
 	}
-	w.want(w.operator, "POST", p1, create(bucket, more...), 200, "", &out)
+	w.want(w.operator, "POST", p1, create(bucket), 200, "", &out)
 	return p1 + "/" + out.ID
 }
 

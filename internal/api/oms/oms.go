@@ -106,12 +106,12 @@ func (r *request) ctx() context.Context { return r.http.Context() }
 // any status below 400 for success.
 func (a *API) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	r := &request{w: w, http: hr}
-	if err := a.serve(r); err != nil {
-		a.refuse(r, err)
+	if err := a.serve(hr.Context(), r); err != nil {
+		a.refuse(hr.Context(), r, err)
 	}
 }
 
-func (a *API) serve(r *request) error {
+func (a *API) serve(ctx context.Context, r *request) error {
 	if !a.asking.allow(api.RemoteAddress(r.http), a.now()) {
 		return errTooMany
 	}
@@ -128,7 +128,7 @@ func (a *API) serve(r *request) error {
 		return err
 	}
 	defer release()
-	if r.who, err = a.authenticate(r); err != nil {
+	if r.who, err = a.authenticate(ctx, r); err != nil {
 		return err
 	}
 	if err := a.authorise(r); err != nil {

@@ -16,11 +16,6 @@ import (
 // address; a client may write one in place of a region where the configuration allows
 // the host.
 
-// CloudTypes are the clouds that OMS knows, and S3, which is ours.
-var cloudTypes = []string{
-	"AWS", "Azure", "Aliyun", "Tencent", "HuaweiCloud", "QingCloud", "KingsoftCloud", "Baidu", "Qiniu", "UCloud", "Google", "HEC", "S3",
-}
-
 // defaultCloud is that of a request which names none.
 const defaultCloud = "Aliyun"
 

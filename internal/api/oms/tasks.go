@@ -217,13 +217,20 @@ func (a *API) startTask(r *request) error {
 	); err != nil {
 		return err
 	}
-	if err := n.crypto.check(); err != nil {
+	if err := n.check(); err != nil {
 		return err
 	}
-	if !task.ID(r.path.id).Valid() {
-		return errNoTask
+	keys := given(n.SrcAK, n.SrcSK, n.DstAK, n.DstSK)
+	k, err := a.task(r)
+	if err == nil && k.State == task.Stopped {
+		if err = a.reach(r, k.Source, keys.Source, codeSource); err == nil {
+			err = a.reach(r, k.Destination, keys.Destination, codeDestination)
+		}
 	}
-	_, err := a.control.StartTaskGiven(r.ctx(), r.who, r.path.id, *given(n.SrcAK, n.SrcSK, n.DstAK, n.DstSK))
+	if err != nil {
+		return err
+	}
+	_, err = a.control.StartTaskGiven(r.ctx(), r.who, r.path.id, *keys)
 	return a.moved(r, err, control.CodeRunning, codeStarted, "the task has already been started")
 }
 

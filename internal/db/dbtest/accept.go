@@ -22,6 +22,16 @@ func testAcceptCounts(t *testing.T, open Open) {
 		t.Fatal("a second batch opened another job")
 	}
 	w.total(task.Counts{Requested: 4})
+	_, err := w.in.Accept(t.Context(), queue.Batch{Task: w.task.ID, Entries: []queue.Entry{{Key: "f g", Otherwise: "f+g"}}})
+	w.must(err)
+	others := map[string]string{}
+	w.work(func(r queue.Record) queue.Settlement {
+		others[r.Key] = r.Known.Otherwise
+		return synced(r)
+	})
+	if len(others) != 5 || others["f g"] != "f+g" || others["a"] != "" {
+		t.Fatalf("other keys %q", others)
+	}
 }
 
 // A key named again while it waits: the earlier record ends ignored, in its own job and

@@ -57,7 +57,8 @@ func testTasks(t *testing.T, open Open) {
 			ListUnchanged: true, GoneIsFailed: true, Bandwidth: []task.Window{{From: "08:00", To: "18:00", Zone: "Europe/Berlin", BytesPerSecond: 1}},
 			Schedule: task.Schedule{Cron: "0 3 * * *", Missed: "skip"}, Concurrency: 3, FallbackLiteralPlus: true,
 		},
-		Ext: map[task.Dialect][]byte{task.OMS: []byte(`{"src_region":"x"}`)},
+		Ext:    map[task.Dialect][]byte{task.OMS: []byte(`{"src_region":"x"}`)},
+		Sealed: []byte("\x00sealed\xff"),
 	}
 	made, err := w.s.CreateTask(t.Context(), k, task.Actor{})
 	w.must(err)
@@ -84,11 +85,14 @@ func testTasks(t *testing.T, open Open) {
 		_, err = w.s.CreateTask(t.Context(), o, task.Actor{})
 		wantKind(t, "destination "+c.prefix, err, task.Conflict)
 	}
-	got.Description, got.State, got.Shards = "changed", task.Paused, 99
+	got.Description, got.State, got.Shards, got.Sealed = "changed", task.Paused, 99, nil
 	changed, err := w.s.ChangeTask(t.Context(), got, task.Actor{})
 	w.must(err)
 	if changed.Description != "changed" || changed.State != task.Paused || changed.Shards != 2 || changed.Version != 2 {
 		t.Fatalf("changed %+v", changed)
+	}
+	if read, err := w.s.Task(t.Context(), made.ID); err != nil || read.Sealed != nil {
+		t.Fatalf("sealed %q stays, %v", read.Sealed, err)
 	}
 	_, err = w.s.ChangeTask(t.Context(), got, task.Actor{})
 	wantKind(t, "change of an old version", err, task.Conflict)
