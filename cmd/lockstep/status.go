@@ -59,6 +59,9 @@ func (r *remote) statusOne(ctx context.Context, api *client.Client, s native.Sta
 	if n := s.Counts; n.Unchanged+n.Deleted+n.Missed+n.Bytes > 0 {
 		fmt.Fprintf(r.stdout, "of these %s unchanged, %s deleted; %s copied\n", formatCount(n.Unchanged), formatCount(n.Deleted), formatBytes(n.Bytes))
 	}
+	if l := s.Lag; l != nil {
+		fmt.Fprintf(r.stdout, "accepted → visible, last hour: p50 %s, p99 %s, max %s (%s)\n", formatLag(l.P50), formatLag(l.P99), formatLag(l.Max), plural(l.Records, "record"))
+	}
 	if s.Missed > 0 {
 		fmt.Fprintf(r.stdout, "%.2g %% of the changes before the last scan came without an event\n", 100*s.Missed)
 	}

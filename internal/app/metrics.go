@@ -73,7 +73,9 @@ func (m *serviceMetrics) ended(id task.ID, e *queue.Settlement) {
 	m.outcomes.WithLabelValues(name, e.Outcome.String(), string(e.Reason)).Inc()
 	if e.Outcome == task.Synced {
 		m.bytes.WithLabelValues(name).Add(float64(max(0, e.Size)))
-		m.lag.WithLabelValues(name).Observe(max(0, e.At.Sub(e.Record.AcceptedAt).Seconds()))
+		took := max(0, e.At.Sub(e.Record.AcceptedAt))
+		m.lag.WithLabelValues(name).Observe(took.Seconds())
+		m.s.lags.add(id, e.At, took)
 	}
 }
 

@@ -118,7 +118,10 @@ func (s *Store) Watermarks(ctx context.Context, id task.ID) (w history.Watermark
 		if w.Proven, err = proven(ctx, t, num); err != nil {
 			return err
 		}
-		w.Missed, err = missedRate(ctx, t, num)
+		if w.Missed, err = missedRate(ctx, t, num); err != nil {
+			return err
+		}
+		w.Lag, err = lag(ctx, t, num)
 		return err
 	})
 	return w, err

@@ -24,6 +24,8 @@ type Watermarks struct {
 	// Missed is the share of changes since the scan before the last one that no event
 	// told of: missed / (missed + event records). Zero when there were none.
 	Missed float64
+	// Lag is that of the last hour, seconds old.
+	Lag Lag
 }
 
 // Failure is a failed record, kept until retention removes it.

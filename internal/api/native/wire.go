@@ -176,13 +176,29 @@ type Status struct {
 	Proven *time.Time `json:"proven,omitempty" doc:"Start of the last scan that ended complete and without failures"`
 	Behind float64    `json:"behind_seconds"`
 	Missed float64    `json:"missed_rate" doc:"Share of changes before the last scan that no event told of"`
+	Lag    *Lag       `json:"lag,omitempty" doc:"Of records synced within the last hour; absent when there were none"`
 	At     time.Time  `json:"at"`
+}
+
+// Lag is how long records took from their acceptance to the object at the destination.
+type Lag struct {
+	Records int64   `json:"records"`
+	P50     float64 `json:"p50_seconds"`
+	P99     float64 `json:"p99_seconds"`
+	Max     float64 `json:"max_seconds"`
+}
+
+func lagOf(l history.Lag) *Lag {
+	if l.Records == 0 {
+		return nil
+	}
+	return &Lag{Records: l.Records, P50: l.P50.Seconds(), P99: l.P99.Seconds(), Max: l.Max.Seconds()}
 }
 
 func statusOf(s control.Status) Status {
 	return Status{
 		Task: s.Task.ID, Name: s.Task.Name, State: s.Task.State, Counts: countsOf(s.Counts), InStep: s.InStep(),
-		Heard: when(s.Marks.Heard), Proven: when(s.Marks.Proven), Behind: s.Behind().Seconds(), Missed: s.Marks.Missed, At: s.At.UTC(),
+		Heard: when(s.Marks.Heard), Proven: when(s.Marks.Proven), Behind: s.Behind().Seconds(), Missed: s.Marks.Missed, Lag: lagOf(s.Marks.Lag), At: s.At.UTC(),
 	}
 }
 
