@@ -96,9 +96,15 @@ func (w *world) startService(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	database := ""
+	if w.postgres != nil {
+		if database, err = w.postgres.NewDatabase(ctx); err != nil {
+			return err
+		}
+	}
 	args := []string{"serve", "--data", data, "--listen", addr}
 	w.service = exec.CommandContext(ctx, w.lockstep, args...)
-	w.service.Env = append(os.Environ(), "LOCKSTEP_ACCESS_KEY="+accessKey, "LOCKSTEP_SECRET_KEY="+secretKey, "LOCKSTEP_DATABASE="+w.database)
+	w.service.Env = append(os.Environ(), "LOCKSTEP_ACCESS_KEY="+accessKey, "LOCKSTEP_SECRET_KEY="+secretKey, "LOCKSTEP_DATABASE="+database)
 	w.service.Stdout, w.service.Stderr, w.service.SysProcAttr = w.log, w.log, ownSession()
 	if err := w.service.Start(); err != nil {
 		return err
@@ -117,7 +123,6 @@ func (w *world) makeTask(ctx context.Context, state string) error {
 			return err
 		}
 	}
-	// The name is of this run: on PostgreSQL, tasks of earlier ones are there.
 	return w.call(ctx, http.MethodPost, "/tasks", map[string]any{
 		"name": "main", "state": state,
 		"source": map[string]string{"endpoint": "src", "bucket": srcBucket}, "destination": map[string]string{"endpoint": "dst", "bucket": dstBucket},
