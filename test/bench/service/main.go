@@ -52,6 +52,7 @@ type options struct {
 	engine   string
 	only     string
 	quick    bool
+	profile  string
 	dir      string
 }
 
@@ -78,6 +79,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	f.StringVar(&o.engine, "engine", "", "sqlite, postgres (a private server is started), default SQLite and what PostgreSQL is asked for besides")
 	f.StringVar(&o.only, "w", "", "workloads, separated by commas (default all)")
 	f.BoolVar(&o.quick, "quick", false, "does everything run? seconds, and no figures to quote")
+	f.StringVar(&o.profile, "cpu-profile", "", "write the CPU profile of each service that ran to a file in this directory")
 	f.StringVar(&o.dir, "data", "", "where the database is (default a temporary directory on disk)")
 	if err := f.Parse(args); err != nil {
 		return err

@@ -103,6 +103,9 @@ func (w *world) startService(ctx context.Context) error {
 		}
 	}
 	args := []string{"serve", "--data", data, "--listen", addr}
+	if w.profile != "" {
+		args = append(args, "--cpu-profile", filepath.Join(w.profile, filepath.Base(data)+".prof"))
+	}
 	w.service = exec.CommandContext(ctx, w.lockstep, args...)
 	w.service.Env = append(os.Environ(), "LOCKSTEP_ACCESS_KEY="+accessKey, "LOCKSTEP_SECRET_KEY="+secretKey, "LOCKSTEP_DATABASE="+database)
 	w.service.Stdout, w.service.Stderr, w.service.SysProcAttr = w.log, w.log, ownSession()
@@ -131,6 +134,10 @@ func (w *world) makeTask(ctx context.Context, state string) error {
 
 // stop ends everything. What it had in its directory goes with that.
 func (w *world) stop() {
+	if w.profile != "" && w.service != nil && w.service.Process != nil {
+		_ = w.service.Process.Signal(os.Interrupt) // the profile is written at the end
+		_ = w.service.Wait()
+	}
 	for _, cmd := range append(w.servers, w.service) {
 		if cmd != nil && cmd.Process != nil {
 			_ = cmd.Process.Kill()
