@@ -34,8 +34,8 @@ func (r *remote) statusCommand() *cobra.Command {
 func sentence(s native.Status) string {
 	var b strings.Builder
 	switch n := s.Counts; {
-	case n.Failed > 0:
-		fmt.Fprintf(&b, "Needs you: %s failed", plural(n.Failed, "record"))
+	case s.Open > 0:
+		fmt.Fprintf(&b, "Needs you: %s failed", plural(s.Open, "record"))
 		if n.Pending > 0 {
 			fmt.Fprintf(&b, ", %s waiting", formatCount(n.Pending))
 		}
@@ -65,7 +65,7 @@ func (r *remote) statusOne(ctx context.Context, api *client.Client, s native.Sta
 	if s.Missed > 0 {
 		fmt.Fprintf(r.stdout, "%.2g %% of the changes before the last scan came without an event\n", 100*s.Missed)
 	}
-	if s.Counts.Failed > 0 {
+	if s.Open > 0 {
 		return r.statusFailures(ctx, api, s)
 	}
 	return nil
@@ -129,7 +129,7 @@ func (r *remote) statusAll(ctx context.Context, api *client.Client) error {
 		}
 		sum.Add(all[i].Counts.Counts)
 	}
-	if sum.Failed > 0 {
+	if slices.ContainsFunc(all, func(s native.Status) bool { return s.Open > 0 }) {
 		r.code = exitFailures
 	}
 	slices.SortStableFunc(all, func(a, b native.Status) int { return worse(b) - worse(a) })
@@ -146,7 +146,7 @@ func (r *remote) statusAll(ctx context.Context, api *client.Client) error {
 	}
 	t := table(r.stdout, "TASK STATE PENDING FAILED HEARD PROVEN")
 	for _, s := range all {
-		t.row(printable(s.Name), s.State, formatCount(s.Counts.Pending), formatCount(s.Counts.Failed), ago(s.Heard), ago(s.Proven))
+		t.row(printable(s.Name), s.State, formatCount(s.Counts.Pending), formatCount(s.Open), ago(s.Heard), ago(s.Proven))
 	}
 	return t.Flush()
 }
@@ -154,7 +154,7 @@ func (r *remote) statusAll(ctx context.Context, api *client.Client) error {
 // worse orders tasks: failures before backlogs before peace.
 func worse(s native.Status) int {
 	switch {
-	case s.Counts.Failed > 0:
+	case s.Open > 0:
 		return 2
 	case s.Counts.Pending > 0:
 		return 1

@@ -219,7 +219,7 @@ func (s *Service) workers(node task.NodeID) []func(context.Context) error {
 		Node: node, Partitions: s.db, Scans: s.db, Jobs: s.db, Stores: s.stores, Log: s.log, Sweep: 500 * time.Millisecond,
 	})
 	lists := worker.NewUploader(worker.UploaderConfig{Outbox: s.db, Stores: s.stores, Log: s.log})
-	janitor := worker.NewJanitor(worker.JanitorConfig{Jobs: s.db, Log: s.log, Every: time.Second, Chores: s.chores()})
+	janitor := worker.NewJanitor(worker.JanitorConfig{Jobs: s.db, Log: s.log, Every: time.Second, Ended: s.metrics.jobEnded, Chores: s.chores()})
 	return []func(context.Context) error{lanes.Run, scans.Run, lists.Run, janitor.Run}
 }
 
