@@ -46,10 +46,10 @@ func sentence(s native.Status) string {
 	case n.Requested == 0:
 		b.WriteString("Nothing yet: no event was sent and no scan has run")
 	default:
-		b.WriteString("In sync")
+		b.WriteString("In sync as of " + s.At.Local().Format(time.TimeOnly))
 	}
 	if s.Counts.Requested > 0 {
-		fmt.Fprintf(&b, " (heard by events %s, proven by scan %s)", ago(s.Heard), ago(s.Proven))
+		fmt.Fprintf(&b, "; heard by events %s, proven by scan %s", ago(s.Heard), ago(s.Proven))
 	}
 	return b.String() + "."
 }
@@ -140,7 +140,7 @@ func (r *remote) statusAll(ctx context.Context, api *client.Client) error {
 	case len(all) == 1:
 		return r.statusOne(ctx, api, all[0])
 	case worse(all[0]) == 0:
-		fmt.Fprintf(r.stdout, "In sync: %s.\n%s\n\n", plural(int64(len(all)), "task"), countsLine(sum))
+		fmt.Fprintf(r.stdout, "In sync as of "+all[0].At.Local().Format(time.TimeOnly)+": all of %s.\n%s\n\n", plural(int64(len(all)), "task"), countsLine(sum))
 	default:
 		fmt.Fprintf(r.stdout, "%s: %s\n%s\n\n", printable(all[0].Name), sentence(all[0]), countsLine(sum))
 	}
