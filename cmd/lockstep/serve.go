@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,7 +25,7 @@ const defaultListen = "127.0.0.1:8321"
 
 func (c *cli) serveCommand() *cobra.Command {
 	cfg := config.Serve{Keep: config.DefaultKeep}
-	var file, logFormat string
+	var file, logFormat, cpuProfile string
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:   "serve [--data DIR] [--listen HOST:PORT] [flags]",
@@ -39,7 +40,12 @@ func (c *cli) serveCommand() *cobra.Command {
 			cfg.SealKey = c.env(secret.KeyVariable)
 			cfg.Project = task.ProjectID(c.env("LOCKSTEP_PROJECT"))
 			cfg.AccessKey, cfg.SecretKey = task.KeyID(c.env("LOCKSTEP_ACCESS_KEY")), secret.New(c.env("LOCKSTEP_SECRET_KEY"))
-			return c.serve(cmd.Context(), app.ServeConfig{Serve: cfg, Log: serviceLog(c.stderr, logFormat, verbose), Version: thisBuild().Version})
+			profiled, err := startProfile(cpuProfile)
+			if err != nil {
+				return err
+			}
+			err = c.serve(cmd.Context(), app.ServeConfig{Serve: cfg, Log: serviceLog(c.stderr, logFormat, verbose), Version: thisBuild().Version})
+			return errors.Join(err, profiled())
 		},
 	}
 	f := cmd.Flags()
@@ -64,6 +70,7 @@ func (c *cli) serveCommand() *cobra.Command {
 	f.Float64Var(&cfg.KeyRate, "key-rate", 10_000, "most requests a second of one access key; more are answered 429")
 	f.StringVar(&file, "config", "", "YAML file of these flags, e.g. listen: 0.0.0.0:8321; flags and LOCKSTEP_… variables win over it")
 	f.StringVar(&logFormat, "log-format", "text", "text or json")
+	f.StringVar(&cpuProfile, "cpu-profile", "", "write a CPU profile to this file when it ends")
 	f.BoolVar(&verbose, "verbose", false, "log requests and each step")
 	return cmd
 }

@@ -49,6 +49,7 @@ type Service struct {
 	server   *http.Server
 	stopping chan struct{}
 	metrics  *serviceMetrics
+	lags     lags
 	firstKey FirstKey
 }
 
@@ -94,6 +95,7 @@ func NewService(ctx context.Context, cfg ServeConfig) (_ *Service, err error) {
 			return nil, err
 		}
 	}
+	s.lags.store = s.db
 	s.stores = newRegistry(s.db, box, cfg.Log)
 	s.in = queue.NewCommitter(s.db, queue.CommitterConfig{})
 	s.control = control.New(control.Config{Store: changingStore{s.db, s.stores}, Accept: s.in, Box: box, Stores: s.stores, KeyRate: cfg.KeyRate})
@@ -221,6 +223,11 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 	}
 	err := g.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if e := s.lags.flush(last); e != nil {
+		s.log.WarnContext(ctx, "the last lags are lost", "error", e)
+	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil
 	}
@@ -237,7 +244,7 @@ func (s *Service) workers(node task.NodeID) []func(context.Context) error {
 	})
 	schedules := worker.NewSchedules(worker.SchedulesConfig{Queue: s.db, Log: s.log, Started: s.metrics.scheduled})
 	lists := worker.NewUploader(worker.UploaderConfig{Outbox: s.db, Stores: listStores{s.stores}, Log: s.log})
-	janitor := worker.NewJanitor(worker.JanitorConfig{Jobs: s.db, Log: s.log, Every: time.Second, Chores: s.chores()})
+	janitor := worker.NewJanitor(worker.JanitorConfig{Jobs: s.db, Log: s.log, Every: time.Second, Ended: s.metrics.jobEnded, Chores: s.chores()})
 	return []func(context.Context) error{lanes.Run, scans.Run, lists.Run, schedules.Run, janitor.Run}
 }
 
@@ -247,6 +254,7 @@ const onceKept = 24 * time.Hour
 func (s *Service) chores() []worker.Chore {
 	return []worker.Chore{
 		{Name: "forget idempotency keys", Every: time.Hour, Do: func(ctx context.Context) error { return s.db.ForgetOnce(ctx, onceKept) }},
+		{Name: "store lags", Every: lagEvery, Do: s.lags.flush},
 		{Name: "retention", Every: time.Minute, Do: s.retire},
 	}
 }

@@ -175,6 +175,10 @@ const settledInterval = ` AND requested = synced + failed + ignored AND NOT EXIS
 func (s *Store) retireHour(ctx context.Context, num, before int64) (more bool, err error) {
 	err = s.write(ctx, func(ctx context.Context, t *txn) error {
 		more = false
+		if _, err := t.exec(ctx, "DELETE FROM lag_counts WHERE task = $1 AND at < $2 AND at < (SELECT min(l.at) + $3 FROM lag_counts l WHERE l.task = $1)",
+			num, before, (24 * time.Hour).Microseconds()); err != nil {
+			return err
+		}
 		var first *int64
 		width := task.Interval.Microseconds()
 		err := one(ctx, t, "SELECT min(at) FROM interval_counts WHERE task = $1 AND at < $3"+settledInterval, []any{num, width, before - width}, &first)

@@ -124,7 +124,14 @@ func (s *Store) Watermarks(ctx context.Context, id task.ID) (w history.Watermark
 		if w.Broken, err = brokenScan(ctx, t, num); err != nil {
 			return err
 		}
-		w.Delayed, err = delayed(ctx, t, num)
+		if w.Delayed, err = delayed(ctx, t, num); err != nil {
+			return err
+		}
+		if err := one(ctx, t, "SELECT count(*) FROM (SELECT 1 FROM failures WHERE task = $1 AND open = 1 LIMIT $2) AS f",
+			[]any{num, int64(history.MaxOpen)}, &w.Open); err != nil {
+			return err
+		}
+		w.Lag, err = lag(ctx, t, num)
 		return err
 	})
 	return w, err

@@ -30,7 +30,15 @@ type Watermarks struct {
 	// Broken is why the last scan was stopped or failed: CODE or reason, colon, sentence.
 	// Empty when it ended well, was cancelled, or goes on.
 	Broken string
+	// Open is how many failures are open, counted to MaxOpen: the rest of the failed
+	// records have been followed by a record of their key that ended otherwise.
+	Open int64
+	// Lag is that of the last hour, seconds old.
+	Lag Lag
 }
+
+// MaxOpen is how far open failures are counted.
+const MaxOpen = 100_000
 
 // Failure is a failed record, kept until retention removes it.
 type Failure struct {

@@ -73,7 +73,7 @@ func taskOf(k task.Task) Task {
 	return Task{
 		ID: k.ID, Name: k.Name, Description: k.Description, Source: locationOf(k.Source), Destination: locationOf(k.Destination),
 		State: k.State, Shards: k.Shards, Options: k.Options, Origin: k.Origin, CreatedAt: k.CreatedAt.UTC(),
-		NextRun: when(control.NextRun(k, time.Now())),
+		NextRun:   when(control.NextRun(k, time.Now())),
 		StartedAt: when(k.StartedAt), ChangedAt: k.ChangedAt.UTC(), Version: k.Version, Project: k.Project,
 	}
 }
@@ -184,11 +184,13 @@ type Status struct {
 	InStep bool       `json:"in_step" doc:"Nothing that was heard of is pending or failed"`
 	Heard  *time.Time `json:"heard,omitempty" doc:"Every event accepted before it is settled, and none of those is failed"`
 	Proven *time.Time `json:"proven,omitempty" doc:"Start of the last scan that ended complete and without failures"`
+	Open   int64      `json:"open_failures" maximum:"100000" doc:"Failed records whose key has not ended otherwise since; counted to 100,000"`
 	Behind float64    `json:"behind_seconds"`
 	Missed float64    `json:"missed_rate" doc:"Share of changes before the last scan that no event told of"`
 	// Delayed and Broken say what is in the way.
 	Delayed map[task.Reason]int64 `json:"delayed,omitempty" doc:"Why the last attempts ended of records that wait for another, of up to 1,000 of them"`
 	Broken  string                `json:"broken_scan,omitempty" doc:"Why the last scan was stopped or failed"`
+	Lag     *Lag                  `json:"lag,omitempty" doc:"Of records synced within the last hour; absent when there were none"`
 	At      time.Time             `json:"at"`
 	Clock   *Clock                `json:"schedule,omitempty" doc:"There when the task has a schedule"`
 }
@@ -209,11 +211,26 @@ func clockOf(c *control.Clock) *Clock {
 	return &Clock{when(c.Next), when(c.Last.At), c.Last.Outcome, c.Last.Job, c.Last.Why}
 }
 
+// Lag is how long records took from their acceptance to the object at the destination.
+type Lag struct {
+	Records int64   `json:"records"`
+	P50     float64 `json:"p50_seconds"`
+	P99     float64 `json:"p99_seconds"`
+	Max     float64 `json:"max_seconds"`
+}
+
+func lagOf(l history.Lag) *Lag {
+	if l.Records == 0 {
+		return nil
+	}
+	return &Lag{Records: l.Records, P50: l.P50.Seconds(), P99: l.P99.Seconds(), Max: l.Max.Seconds()}
+}
+
 func statusOf(s control.Status) Status {
 	return Status{
 		Task: s.Task.ID, Name: s.Task.Name, State: s.Task.State, Counts: countsOf(s.Counts), InStep: s.InStep(),
-		Heard: when(s.Marks.Heard), Proven: when(s.Marks.Proven), Behind: s.Behind().Seconds(), Missed: s.Marks.Missed, Delayed: s.Marks.Delayed, Broken: s.Marks.Broken, At: s.At.UTC(),
-		Clock: clockOf(s.Clock),
+		Heard: when(s.Marks.Heard), Proven: when(s.Marks.Proven), Behind: s.Behind().Seconds(), Missed: s.Marks.Missed,
+		Open: s.Marks.Open, Lag: lagOf(s.Marks.Lag), Delayed: s.Marks.Delayed, Broken: s.Marks.Broken, Clock: clockOf(s.Clock), At: s.At.UTC(),
 	}
 }
 

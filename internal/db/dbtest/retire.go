@@ -128,6 +128,42 @@ func testRetireAddsUp(t *testing.T, open Open) {
 	}
 }
 
+// Lags of the last hour are summed up, and go with the statistics.
+func testLag(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	at := w.clock.Now().Truncate(task.Interval)
+	add := func(d time.Duration, n int64) {
+		w.must(w.s.AddLag(t.Context(), []history.LagCount{
+			{Task: w.task.ID, At: at, Bucket: history.LagBucket(d), N: n}, {Task: task.NewID(), At: at, Bucket: 3, N: 1},
+		}))
+	}
+	lag := func() history.Lag {
+		m, err := w.s.Watermarks(t.Context(), w.task.ID)
+		w.must(err)
+		return m.Lag
+	}
+	if got := lag(); got != (history.Lag{}) {
+		t.Fatalf("no lag is %+v", got)
+	}
+	add(5*time.Millisecond, 90)
+	add(5*time.Millisecond, 8)
+	add(time.Second, 2)
+	got := lag()
+	if got.Records != 100 || got.P50 < 5*time.Millisecond || got.P50 > 6*time.Millisecond || got.P99 < time.Second || got.Max != got.P99 {
+		t.Fatalf("lag %+v", got)
+	}
+	w.clock.Skip(2 * time.Hour)
+	if got := lag(); got.Records != 0 {
+		t.Fatalf("two hours later: %+v", got)
+	}
+	w.clock.Skip(500 * day)
+	w.retire(db.Retention{Intervals: 400 * day})
+	w.clock.Skip(-500*day - 2*time.Hour)
+	if got := lag(); got.Records != 0 {
+		t.Fatalf("after retention: %+v", got)
+	}
+}
+
 // What somebody may still need stays, whatever its age.
 func testRetireKeeps(t *testing.T, open Open) {
 	w := newWorld(t, open, db.Config{})

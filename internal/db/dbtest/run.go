@@ -74,6 +74,7 @@ func Run(t *testing.T, open Open) {
 		{"Idempotency", testIdempotency},
 		{"RetireAddsUp", testRetireAddsUp},
 		{"RetireKeeps", testRetireKeeps},
+		{"Lag", testLag},
 		{"Settings", testSettings},
 		{"ExternalJobs", testExternalJobs},
 		{"ExternalUpdates", testExternalUpdates},

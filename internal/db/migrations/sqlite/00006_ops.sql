@@ -17,3 +17,13 @@ CREATE TABLE retired (
 -- What retention looks for.
 CREATE INDEX failures_closed ON failures (last_at) WHERE open = 0;
 CREATE INDEX jobs_ended ON jobs (ended_at) WHERE ended_at <> 0;
+
+-- From the acceptance of a record to its object at the destination, by 5 minutes and by
+-- buckets of history.LagBucket. Statistics: a crash may lose some seconds of it.
+CREATE TABLE lag_counts (
+    task   BIGINT NOT NULL,
+    at     BIGINT NOT NULL, -- beginning of the 5 minutes in which it came to be visible
+    bucket SMALLINT NOT NULL,
+    n      BIGINT NOT NULL,
+    PRIMARY KEY (task, at, bucket)
+) WITHOUT ROWID;
