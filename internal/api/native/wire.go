@@ -179,13 +179,15 @@ type Status struct {
 	// Delayed and Broken say what is in the way.
 	Delayed map[task.Reason]int64 `json:"delayed,omitempty" doc:"Why the last attempts ended of records that wait for another, of up to 1,000 of them"`
 	Broken  string                `json:"broken_scan,omitempty" doc:"Why the last scan was stopped or failed"`
-	At      time.Time             `json:"at"`
+	// Obstacle is looked for when keys wait and none has been tried.
+	Obstacle string    `json:"obstacle,omitempty" doc:"Why a side cannot be opened, so that nothing is even tried"`
+	At       time.Time `json:"at"`
 }
 
 func statusOf(s control.Status) Status {
 	return Status{
 		Task: s.Task.ID, Name: s.Task.Name, State: s.Task.State, Counts: countsOf(s.Counts), InStep: s.InStep(),
-		Heard: when(s.Marks.Heard), Proven: when(s.Marks.Proven), Behind: s.Behind().Seconds(), Missed: s.Marks.Missed, Delayed: s.Marks.Delayed, Broken: s.Marks.Broken, At: s.At.UTC(),
+		Heard: when(s.Marks.Heard), Proven: when(s.Marks.Proven), Behind: s.Behind().Seconds(), Missed: s.Marks.Missed, Delayed: s.Marks.Delayed, Broken: s.Marks.Broken, Obstacle: s.Obstacle, At: s.At.UTC(),
 	}
 }
 
