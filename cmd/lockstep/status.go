@@ -72,6 +72,9 @@ func (r *remote) statusOne(ctx context.Context, api *client.Client, s native.Sta
 	for _, reason := range slices.Sorted(maps.Keys(s.Delayed)) {
 		fmt.Fprintf(r.stdout, "  to be tried again: %s %s %s\n", formatCount(s.Delayed[reason]), reason, means(reason))
 	}
+	if s.Obstacle != "" {
+		fmt.Fprintf(r.stdout, "  nothing can be tried: %s\n", oneLine(s.Obstacle))
+	}
 	if s.Broken != "" {
 		fmt.Fprintf(r.stdout, "  the last scan did not end well: %s\n", oneLine(s.Broken))
 	}

@@ -125,7 +125,7 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	out := &response{ResponseWriter: w}
 	route, ok := r.find(req.Method, path)
 	if !ok {
-		route = Route{Name: "none", Handler: http.HandlerFunc(r.own)}
+		route = Route{Name: "none", Handler: http.HandlerFunc(r.own), Mask: maskUnknown}
 		if isOwn(path) {
 			route.Name = "process"
 		}
@@ -147,6 +147,16 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.access(req, route, path, id, out, took)
 	}()
 	route.Handler.ServeHTTP(out, req)
+}
+
+// maskUnknown keeps the rest of a path out of logs that nobody answers for and that may
+// hold a token: a hook of another role of process, or of a mistyped address.
+func maskUnknown(path string) string {
+	const hooks = "/hooks"
+	if at := strings.Index(strings.ToLower(path), hooks); at >= 0 {
+		return path[:at+len(hooks)] + "/…"
+	}
+	return path
 }
 
 // response remembers what was answered.

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/history"
@@ -79,8 +80,11 @@ type Status struct {
 	Task   task.Task
 	Counts task.Counts // since it was made
 	Marks  history.Watermarks
-	At     time.Time // when this was read
-	Clock  *Clock    // nil: the task has no schedule
+	Clock  *Clock // nil: the task has no schedule
+	// Obstacle says why a side cannot be opened at all, so that nothing is even tried; it is
+	// looked for when keys wait and none has been tried.
+	Obstacle string
+	At       time.Time // when this was read
 }
 
 // InStep says whether nothing that Lockstep heard of is outstanding.
@@ -111,8 +115,33 @@ func (c *Control) status(ctx context.Context, k task.Task) (s Status, err error)
 	if s.Marks, err = c.store.Watermarks(ctx, k.ID); err != nil {
 		return s, err
 	}
+	if s.Counts.Pending() > 0 && len(s.Marks.Delayed) == 0 {
+		s.Obstacle = c.obstacle(ctx, k)
+	}
 	s.Clock, err = c.clock(ctx, k)
 	return s, err
+}
+
+// obstacleTime bounds the question whether a bucket can be opened. The answer is known
+// nearly always: the lanes ask all the time.
+const obstacleTime = 2 * time.Second
+
+// obstacle names the side of a task that cannot be opened, and why; "" when both can.
+func (c *Control) obstacle(ctx context.Context, k task.Task) string {
+	if c.cfg.Stores == nil || k.State != task.Active {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, obstacleTime)
+	defer cancel()
+	for _, side := range []struct {
+		name string
+		at   task.Location
+	}{{"source", k.Source}, {"destination", k.Destination}} {
+		if _, err := c.bucket(ctx, k.Project, side.at); err != nil {
+			return fmt.Sprintf("%s: %s: %v", side.name, storeCode(err), err)
+		}
+	}
+	return ""
 }
 
 // Statuses returns how up to limit tasks stand that were made after one.

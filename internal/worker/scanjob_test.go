@@ -228,3 +228,48 @@ func TestAgreedDeletesStopAtAnEmptySource(t *testing.T) {
 	}
 	s.prove()
 }
+
+// One event in a hundred is dropped on purpose: the next scan repairs exactly these, says
+// that it missed them, and reports exactly this rate.
+func TestScanRepairsDroppedEvents(t *testing.T) {
+	t.Parallel()
+	s := newService(t, task.Options{})
+	s.lanes(nil)
+	s.scans()
+	s.janitor()
+	keys := keysNamed("k", 1000)
+	for _, k := range keys {
+		s.put(s.src, k, "first of "+k)
+	}
+	s.event("before the first scan")
+	if j := s.scan(); j.Counts.Synced != 1000 || j.Counts.Missed != 0 {
+		t.Fatalf("first scan: %+v", j.Counts)
+	}
+	s.stores.use(aged{s.src, time.Now().Add(-time.Hour)}, nil)
+	dropped := map[string]bool{}
+	for i, k := range keys {
+		s.put(s.src, k, "second of "+k)
+		if i%100 == 37 {
+			dropped[k] = true
+			continue
+		}
+		s.event(k)
+	}
+	s.settled()
+	for k := range dropped {
+		if text, _ := s.text(s.dst, k); text != "first of "+k {
+			t.Fatalf("%s holds %q before the scan", k, text)
+		}
+	}
+	j := s.scan()
+	if j.State != task.JobDone || j.Counts.Synced != 10 || j.Counts.Missed != 10 || j.Counts.Unchanged != 990 {
+		t.Errorf("the scan ended %s with %+v, want exactly 10 repaired", j.State, j.Counts)
+	}
+	w, err := s.db.Watermarks(t.Context(), s.task.ID)
+	s.must(err)
+	if w.Missed != 0.01 {
+		t.Errorf("the rate is %v, want 0.01", w.Missed)
+	}
+	s.inStep()
+	s.prove()
+}

@@ -28,6 +28,8 @@ type simNode struct {
 	rng  *rand.Rand
 	away time.Time // until then the database cannot be reached
 	left int       // calls of the database until the process dies; 0: it lives on
+	// script decides instead of all that; nil: it does not.
+	script func(call string) fate
 }
 
 var errDead = errors.New("the process was killed")
@@ -57,7 +59,7 @@ func (m *simulation) calm() {
 
 func (m *simulation) newNode(faults int) *simNode {
 	m.nodes++
-	m.node = &simNode{m: m, rng: rand.New(rand.NewPCG(m.seed*1000+uint64(m.nodes), 3)), faults: faults}
+	m.node = &simNode{m: m, rng: rand.New(rand.NewPCG(m.seed*1000+uint64(m.nodes), 3)), faults: faults, script: m.script}
 	return m.node
 }
 
@@ -152,9 +154,16 @@ const (
 	diesNow // after it was done
 )
 
-func (n *simNode) fate() fate {
+func (n *simNode) fate(call string) fate {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.script != nil {
+		what := n.script(call)
+		if what == dies || what == diesNow {
+			n.dead.Store(true)
+		}
+		return what
+	}
 	if n.left > 0 {
 		if n.left--; n.left == 0 {
 			n.dead.Store(true)
@@ -179,11 +188,11 @@ func (n *simNode) fate() fate {
 var errAway = task.Errorf(task.Unavailable, "the database cannot be reached")
 
 // change is a call that changes the database: it may not arrive, or its reply may not.
-func (n *simNode) change(f func() error) error {
+func (n *simNode) change(call string, f func() error) error {
 	if err := n.alive(); err != nil {
 		return err
 	}
-	what := n.fate()
+	what := n.fate(call)
 	switch what {
 	case notDone:
 		return errAway
@@ -203,8 +212,8 @@ func (n *simNode) change(f func() error) error {
 }
 
 // changed is change for calls that return a value.
-func changed[T any](n *simNode, f func() (T, error)) (out T, err error) {
-	err = n.change(func() (err error) {
+func changed[T any](n *simNode, call string, f func() (T, error)) (out T, err error) {
+	err = n.change(call, func() (err error) {
 		out, err = f()
 		return err
 	})
@@ -222,23 +231,23 @@ type simLanes struct {
 }
 
 func (q simLanes) ClaimLanes(ctx context.Context, node task.NodeID, limit int, lease time.Duration) ([]queue.Lane, error) {
-	return changed(q.n, func() ([]queue.Lane, error) {
+	return changed(q.n, "ClaimLanes", func() ([]queue.Lane, error) {
 		return q.Lanes.ClaimLanes(context.WithoutCancel(ctx), node, limit, lease)
 	})
 }
 
 func (q simLanes) RenewLanes(ctx context.Context, lanes []queue.Lane, lease time.Duration) ([]queue.Lane, error) {
-	return changed(q.n, func() ([]queue.Lane, error) {
+	return changed(q.n, "RenewLanes", func() ([]queue.Lane, error) {
 		return q.Lanes.RenewLanes(context.WithoutCancel(ctx), lanes, lease)
 	})
 }
 
 func (q simLanes) ReleaseLanes(ctx context.Context, lanes []queue.Lane) error {
-	return q.n.change(func() error { return q.Lanes.ReleaseLanes(context.WithoutCancel(ctx), lanes) })
+	return q.n.change("ReleaseLanes", func() error { return q.Lanes.ReleaseLanes(context.WithoutCancel(ctx), lanes) })
 }
 
 func (q simLanes) Settle(ctx context.Context, lane queue.Lane, done []queue.Settlement) (queue.Settled, error) {
-	return changed(q.n, func() (queue.Settled, error) { return q.Lanes.Settle(context.WithoutCancel(ctx), lane, done) })
+	return changed(q.n, "Settle", func() (queue.Settled, error) { return q.Lanes.Settle(context.WithoutCancel(ctx), lane, done) })
 }
 
 // simPartitions is the scans' database as a node sees it.
@@ -248,24 +257,24 @@ type simPartitions struct {
 }
 
 func (q simPartitions) ClaimPartitions(ctx context.Context, node task.NodeID, limit int, lease time.Duration) ([]queue.Partition, error) {
-	return changed(q.n, func() ([]queue.Partition, error) {
+	return changed(q.n, "ClaimPartitions", func() ([]queue.Partition, error) {
 		return q.Partitions.ClaimPartitions(context.WithoutCancel(ctx), node, limit, lease)
 	})
 }
 
 func (q simPartitions) RenewPartitions(ctx context.Context, ps []queue.Partition, lease time.Duration) ([]queue.Partition, error) {
-	return changed(q.n, func() ([]queue.Partition, error) {
+	return changed(q.n, "RenewPartitions", func() ([]queue.Partition, error) {
 		return q.Partitions.RenewPartitions(context.WithoutCancel(ctx), ps, lease)
 	})
 }
 
 func (q simPartitions) ReleasePartitions(ctx context.Context, ps []queue.Partition) error {
-	return q.n.change(func() error { return q.Partitions.ReleasePartitions(context.WithoutCancel(ctx), ps) })
+	return q.n.change("ReleasePartitions", func() error { return q.Partitions.ReleasePartitions(context.WithoutCancel(ctx), ps) })
 }
 
 func (q simPartitions) CommitPage(ctx context.Context, p *queue.Partition, page queue.Page) error {
 	before := *p
-	err := q.n.change(func() error { return q.Partitions.CommitPage(context.WithoutCancel(ctx), p, page) })
+	err := q.n.change("CommitPage", func() error { return q.Partitions.CommitPage(context.WithoutCancel(ctx), p, page) })
 	if err != nil {
 		*p = before // the process was not told
 	}
@@ -273,15 +282,15 @@ func (q simPartitions) CommitPage(ctx context.Context, p *queue.Partition, page 
 }
 
 func (q simPartitions) ReleaseDeletes(ctx context.Context, job task.JobID, _ int) (bool, error) {
-	return changed(q.n, func() (bool, error) { return q.Partitions.ReleaseDeletes(context.WithoutCancel(ctx), job, 3) })
+	return changed(q.n, "ReleaseDeletes", func() (bool, error) { return q.Partitions.ReleaseDeletes(context.WithoutCancel(ctx), job, 3) })
 }
 
 func (q simPartitions) RefuseDeletes(ctx context.Context, job task.JobID, _ int) (bool, error) {
-	return changed(q.n, func() (bool, error) { return q.Partitions.RefuseDeletes(context.WithoutCancel(ctx), job, 3) })
+	return changed(q.n, "RefuseDeletes", func() (bool, error) { return q.Partitions.RefuseDeletes(context.WithoutCancel(ctx), job, 3) })
 }
 
 func (q simPartitions) ReserveDeletes(ctx context.Context, id task.ID, at time.Time, k, limit int64) (int64, error) {
-	return changed(q.n, func() (int64, error) {
+	return changed(q.n, "ReserveDeletes", func() (int64, error) {
 		return q.Partitions.ReserveDeletes(context.WithoutCancel(ctx), id, at, k, limit)
 	})
 }
@@ -293,11 +302,11 @@ type simJobs struct {
 }
 
 func (q simJobs) EndJob(ctx context.Context, id task.JobID, state task.JobState, why string) error {
-	return q.n.change(func() error { return q.Jobs.EndJob(context.WithoutCancel(ctx), id, state, why) })
+	return q.n.change("EndJob", func() error { return q.Jobs.EndJob(context.WithoutCancel(ctx), id, state, why) })
 }
 
 func (q simJobs) EndJobs(ctx context.Context) ([]task.Job, error) {
-	return changed(q.n, func() ([]task.Job, error) { return q.Jobs.EndJobs(context.WithoutCancel(ctx)) })
+	return changed(q.n, "EndJobs", func() ([]task.Job, error) { return q.Jobs.EndJobs(context.WithoutCancel(ctx)) })
 }
 
 // simOutbox is the outbox as a node sees it.
@@ -307,15 +316,15 @@ type simOutbox struct {
 }
 
 func (q simOutbox) SealLists(ctx context.Context, age time.Duration, lines int64) (int, error) {
-	return changed(q.n, func() (int, error) { return q.Outbox.SealLists(context.WithoutCancel(ctx), age, lines) })
+	return changed(q.n, "SealLists", func() (int, error) { return q.Outbox.SealLists(context.WithoutCancel(ctx), age, lines) })
 }
 
 func (q simOutbox) ConfirmList(ctx context.Context, f queue.ListFile, o queue.ListObject) error {
-	return q.n.change(func() error { return q.Outbox.ConfirmList(context.WithoutCancel(ctx), f, o) })
+	return q.n.change("ConfirmList", func() error { return q.Outbox.ConfirmList(context.WithoutCancel(ctx), f, o) })
 }
 
 func (q simOutbox) ManifestWritten(ctx context.Context, job task.JobID) error {
-	return q.n.change(func() error { return q.Outbox.ManifestWritten(context.WithoutCancel(ctx), job) })
+	return q.n.change("ManifestWritten", func() error { return q.Outbox.ManifestWritten(context.WithoutCancel(ctx), job) })
 }
 
 // bucket is a bucket as a node reaches it.
@@ -354,14 +363,31 @@ type simAcceptor struct {
 }
 
 func (a simAcceptor) AcceptGroup(ctx context.Context, group []queue.Batch, answers []queue.Answer) error {
-	if a.rng.IntN(20) == 0 {
+	what := a.fate()
+	if what == notDone {
 		return errAway
 	}
 	a.m.world.Lock()
 	defer a.m.world.Unlock()
 	err := a.m.db.AcceptGroup(ctx, group, answers)
-	if err == nil && a.rng.IntN(20) == 0 {
+	if err == nil && what == replyLost {
 		return errAway
 	}
 	return err
+}
+
+func (a simAcceptor) fate() fate {
+	switch {
+	case a.m.script != nil && a.m.in != nil && a.m.nodes > 0:
+		return a.m.script("AcceptGroup")
+	case a.m.script != nil:
+		return answered
+	}
+	switch a.rng.IntN(20) {
+	case 0:
+		return notDone
+	case 1:
+		return replyLost
+	}
+	return answered
 }

@@ -105,6 +105,7 @@ type simulation struct {
 	nodes     int
 	reaping   sync.WaitGroup // of dead nodes
 	broke     atomic.Pointer[string]
+	script    func(call string) fate // of all nodes; nil: chance decides
 
 	// world is held by whoever changes the database, so that what a ledger notes is in
 	// the order in which it was committed.
@@ -128,12 +129,17 @@ func newSimulation(t *testing.T, seed uint64, mistake *mistake) *simulation {
 	if seed%3 == 2 {
 		caps = append(caps, mem.WithCapabilities(func(c *objstore.Capabilities) { c.Conditional = objstore.ConditionalNone }))
 	}
+	m.prepare(t, opt, caps)
+	return m
+}
+
+// prepare opens the database and makes the task.
+func (m *simulation) prepare(t *testing.T, opt task.Options, caps []mem.Option) {
 	m.service = &service{T: t, src: mem.New("source"), dst: mem.New("destination", caps...), broken: m.violate}
 	m.open(opt)
-	m.accept(simAcceptor{m: m, rng: rand.New(rand.NewPCG(seed, 23))})
+	m.accept(simAcceptor{m: m, rng: rand.New(rand.NewPCG(m.seed, 23))})
 	m.source = &moody{Bucket: m.src}
 	m.dest = &watched{Bucket: m.dst, m: m, seen: map[string]int{}}
-	return m
 }
 
 // violate notes the first rule that is broken.

@@ -13,8 +13,7 @@ import (
 // cli runs a client command against the service and returns what it printed.
 func (s *service) cli(wantCode int, stdin string, args ...string) string {
 	s.Helper()
-	cmd := exec.CommandContext(s.Context(), binary, args...)
-	cmd.Env = append(os.Environ(), "LOCKSTEP_URL=http://"+s.address, "LOCKSTEP_ACCESS_KEY="+serviceKey, "LOCKSTEP_SECRET_KEY="+serviceSecret)
+	cmd := s.command(args...)
 	cmd.Stdin = strings.NewReader(stdin)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -27,6 +26,13 @@ func (s *service) cli(wantCode int, stdin string, args ...string) string {
 		s.Fatalf("lockstep %s: exit %d, want %d\n%s", strings.Join(args, " "), code, wantCode, out.String())
 	}
 	return out.String()
+}
+
+// command is a client command of the operator's.
+func (s *service) command(args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(s.Context(), binary, args...)
+	cmd.Env = append(os.Environ(), "LOCKSTEP_URL=http://"+s.address, "LOCKSTEP_ACCESS_KEY="+serviceKey, "LOCKSTEP_SECRET_KEY="+serviceSecret)
+	return cmd
 }
 
 // wants fails unless text holds every part.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -74,6 +75,7 @@ func killService(t *testing.T, rounds int) {
 	}
 	s.prove("main")
 	wantSameBut(t, list(t, src), list(t, dst), "oms/sync_task/")
+	wantSameBytes(t, src, dst, 10)
 	if missing := missingAfter(t, p, dst); missing > 0 {
 		t.Errorf("%d accepted changes are not at the destination", missing)
 	}
@@ -173,16 +175,30 @@ func waitRandom(t *testing.T, most time.Duration) {
 }
 
 // wantSameBut compares two listings by key and size; keys below prefix do not count.
-func wantSameBut[O any](t *testing.T, src, dst map[string]O, prefix string) {
+func wantSameBut(t *testing.T, src, dst map[string]objstore.Object, prefix string) {
 	t.Helper()
-	for key := range src {
-		if _, ok := dst[key]; !ok {
+	for key, o := range src {
+		switch other, ok := dst[key]; {
+		case !ok:
 			t.Errorf("%q is missing at the destination", key)
+		case other.Size != o.Size:
+			t.Errorf("%q has %d bytes at the destination, %d at the source", key, other.Size, o.Size)
 		}
 	}
 	for key := range dst {
 		if _, ok := src[key]; !ok && !strings.HasPrefix(key, prefix) {
 			t.Errorf("%q is at the destination alone", key)
+		}
+	}
+}
+
+// wantSameBytes compares the contents of one object in so many.
+func wantSameBytes(t *testing.T, src, dst objstore.Bucket, oneIn int) {
+	t.Helper()
+	n := 0
+	for _, key := range slices.Sorted(maps.Keys(list(t, src))) {
+		if n++; n%oneIn == 0 && !bytes.Equal(read(t, src, key), read(t, dst, key)) {
+			t.Errorf("%q differs", key)
 		}
 	}
 }
