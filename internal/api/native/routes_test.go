@@ -42,6 +42,8 @@ var operations = []operation{
 	{"GET", "/tasks", "", "", readers, 200, ""},
 	{"GET", "/tasks/{task}", "", "", readers, 200, noTask},
 	{"PATCH", "/tasks/{task}", `{"description":"d"}`, `{"name":"\u0007"}`, workers, 200, noTask},
+	{"POST", "/tasks/{task}/hook", `{"rotate":true}`, `{"rotate":"x"}`, workers, 201, noTask},
+	{"DELETE", "/tasks/{task}/hook", "", "", workers, 204, noTask},
 	{"POST", "/tasks/{task}/events", `{"keys":["a"]}`, `{"keys":[""]}`, senders, 202, noTask},
 	{"POST", "/tasks/{task}/manifest", "", "", workers, 415, ""}, // tested by itself
 	{"POST", "/tasks/{task}/scan", "", "", workers, 202, noTask},
