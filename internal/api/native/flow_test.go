@@ -456,6 +456,7 @@ func TestClock(t *testing.T) {
 	if s.Clock == nil || s.Clock.Next == nil || !s.Clock.Next.Equal(*k.NextRun) || s.Clock.Last != "" {
 		t.Fatalf("status %+v", s.Clock)
 	}
+	k = native.Task{}
 	w.want(w.operator, "POST", "/tasks/t1/pause", "", 200, &k)
 	w.want(w.viewer, "GET", "/tasks/t1/status", "", 200, &s)
 	if k.NextRun != nil {
