@@ -42,6 +42,7 @@ type Service struct {
 	lock     *os.File // of the data directory
 	db       *db.Store
 	stores   *registry
+	box      *secret.Box
 	in       *queue.Committer
 	control  *control.Control
 	listener net.Listener
@@ -93,6 +94,7 @@ func NewService(ctx context.Context, cfg ServeConfig) (_ *Service, err error) {
 			return nil, err
 		}
 	}
+	s.box = box
 	s.stores = newRegistry(s.db, box, cfg.Log)
 	s.in = queue.NewCommitter(s.db, queue.CommitterConfig{})
 	s.control = control.New(control.Config{Store: changingStore{s.db, s.stores}, Accept: s.in, Box: box, Stores: s.stores})
@@ -218,8 +220,11 @@ func (s *Service) workers(node task.NodeID) []func(context.Context) error {
 	})
 	lists := worker.NewUploader(worker.UploaderConfig{Outbox: s.db, Stores: s.stores, Log: s.log})
 	schedules := worker.NewSchedules(worker.SchedulesConfig{Queue: s.db, Log: s.log, Started: s.metrics.scheduled})
+	notices := worker.NewNotices(worker.NoticesConfig{Queue: s.db, Log: s.log, Open: func(n task.Notification) ([]byte, error) {
+		return control.OpenNotification(s.box, n)
+	}})
 	janitor := worker.NewJanitor(worker.JanitorConfig{Jobs: s.db, Log: s.log, Every: time.Second, Chores: s.chores()})
-	return []func(context.Context) error{lanes.Run, scans.Run, lists.Run, schedules.Run, janitor.Run}
+	return []func(context.Context) error{lanes.Run, scans.Run, lists.Run, schedules.Run, notices.Run, janitor.Run}
 }
 
 // onceKept is how long an idempotency key answers repeated requests.

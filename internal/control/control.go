@@ -26,6 +26,7 @@ type Store interface {
 	historyStore
 	hookStore
 	scheduleStore
+	notificationStore
 }
 
 // taskStore keeps tasks. What the methods promise is said where they are implemented.

@@ -146,7 +146,7 @@ func TestBandwidth(t *testing.T) {
 	}
 	s.event("slow", "large")
 	begun := time.Now()
-	time.Sleep(1500 * time.Millisecond) //nolint:forbidigo // that nothing happens has no sign to wait for
+	time.Sleep(1500 * time.Millisecond) // that nothing happens has no sign to wait for
 	if n := s.counts("slow"); n.Pending != 1 {
 		t.Fatalf("%d bytes took less than %s at 64 KiB/s: %+v", size, time.Since(begun), n)
 	}

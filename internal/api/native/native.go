@@ -71,6 +71,7 @@ func New(cfg Config) *API {
 	a.work()
 	a.results()
 	a.keys()
+	a.notifications()
 	a.live()
 	a.spec = sync.OnceValues(func() ([]byte, error) { return json.Marshal(a.huma.OpenAPI()) })
 	return a

@@ -66,6 +66,9 @@ var operations = []operation{
 	{"POST", "/keys", `{"role":"viewer"}`, `{"role":"king"}`, admins, 201, ""},
 	{"GET", "/keys", "", "", admins, 200, ""},
 	{"DELETE", "/keys/{key}", "", "", admins, 204, "KEY_NOT_FOUND"},
+	{"POST", "/notifications", `{"url":"http://127.0.0.1:1/"}`, `{"url":"ftp://x"}`, admins, 201, ""},
+	{"GET", "/notifications", "", "", admins, 200, ""},
+	{"DELETE", "/notifications/{notification}", "", "", admins, 204, "NOTIFICATION_NOT_FOUND"},
 	{"POST", "/tasks/{task}/pause", "", "", workers, 200, noTask},
 	{"POST", "/tasks/{task}/resume", "", "", workers, 200, noTask},
 	{"POST", "/tasks/{task}/stop", "", "", workers, 200, noTask},
@@ -85,11 +88,13 @@ func TestEveryOperation(t *testing.T) {
 	w.want(w.operator, "POST", "/jobs/"+string(j.ID)+"/cancel", "", 200, nil)
 	var spare native.AccessKey
 	w.want(w.admin, "POST", "/keys", `{"role":"viewer"}`, 201, &spare)
+	var told native.Notification
+	w.want(w.admin, "POST", "/notifications", `{"url":"http://127.0.0.1:1/","events":["recovered"]}`, 201, &told)
 	job := ""
 	fill := func(path, id string) string {
-		r := strings.NewReplacer("{task}", string(k.ID), "{job}", job, "{endpoint}", "src", "{key}", string(spare.ID))
+		r := strings.NewReplacer("{task}", string(k.ID), "{job}", job, "{endpoint}", "src", "{key}", string(spare.ID), "{notification}", told.ID)
 		if id != "" {
-			r = strings.NewReplacer("{task}", id, "{job}", id, "{endpoint}", id, "{key}", id)
+			r = strings.NewReplacer("{task}", id, "{job}", id, "{endpoint}", id, "{key}", id, "{notification}", id)
 		}
 		return r.Replace(path)
 	}
@@ -151,7 +156,7 @@ func TestDocument(t *testing.T) {
 	known := map[string]bool{}
 	for _, op := range operations {
 		path, _, _ := strings.Cut(op.path, "?")
-		known[op.method+" "+strings.NewReplacer("{endpoint}", "{name}", "{key}", "{id}").Replace(path)] = true
+		known[op.method+" "+strings.NewReplacer("{endpoint}", "{name}", "{key}", "{id}", "{notification}", "{id}").Replace(path)] = true
 	}
 	ids := map[string]bool{}
 	for path, methods := range doc.Paths {
