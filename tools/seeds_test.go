@@ -89,6 +89,9 @@ var whoMayImportWhom = []seed{
 
 	denied("didspaces-stands-alone", "internal/api/didspaces/other.go", "~/api/oms"),
 	denied("elastic-stands-alone", "internal/api/elastic/other.go", "~/api/native"),
+	denied("hooks-stand-alone", "internal/api/hooks/other.go", "~/api/native"),
+	denied("timetable-is-pure", "internal/timetable/store.go", "~/objstore"),
+	denied("timetable-is-pure", "internal/timetable/queue.go", "~/queue"),
 	denied("native-stands-alone", "internal/api/native/other.go", "~/api/didspaces"),
 	denied("oms-stands-alone", "internal/api/oms/other.go", "~/api/elastic"),
 

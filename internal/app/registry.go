@@ -48,6 +48,7 @@ type registry struct {
 
 	ours     sync.Map // task.ID → true: there is, or was, such a task
 	memories sync.Map // endpointName → *mem.Service: stores that end with the process
+	paces    sync.Map // task.ID → *limit.Pace: bandwidth, which outlives versions of a task
 }
 
 type endpointName struct {
@@ -93,6 +94,7 @@ func (r *registry) open(ctx context.Context, id task.ID) (*worker.Ends, error) {
 	if err != nil {
 		if task.KindOf(err) == task.NotFound {
 			r.drop(id)
+			r.paces.Delete(id)
 		}
 		return nil, err
 	}
@@ -145,6 +147,9 @@ func (r *registry) newEnds(ctx context.Context, k task.Task, src, dst *openEndpo
 	to, err := dst.bucket(ctx, k.Destination.Bucket)
 	if err != nil {
 		return nil, &transfer.SideError{Side: transfer.Destination, Err: err}
+	}
+	if from, err = r.paced(k, from); err != nil {
+		return nil, err
 	}
 	ends, err := worker.NewEnds(worker.EndsConfig{Task: k, Src: from, Dst: to, Ours: r.isOurs})
 	if err != nil {
@@ -251,7 +256,11 @@ type changingStore struct {
 // ChangeTask implements control.Store.
 func (s changingStore) ChangeTask(ctx context.Context, k task.Task, by task.Actor) (task.Task, error) {
 	defer s.registry.forget(k.ID)
-	return s.Store.ChangeTask(ctx, k, by)
+	n, err := s.Store.ChangeTask(ctx, k, by)
+	if err == nil {
+		s.registry.repace(n)
+	}
+	return n, err
 }
 
 // DeleteTask implements control.Store.

@@ -43,6 +43,7 @@ type Service struct {
 	lock     *os.File // of the data directory
 	db       *db.Store
 	stores   *registry
+	box      *secret.Box
 	in       *queue.Committer
 	control  *control.Control
 	listener net.Listener
@@ -96,6 +97,7 @@ func NewService(ctx context.Context, cfg ServeConfig) (_ *Service, err error) {
 		}
 	}
 	s.lags.store = s.db
+	s.box = box
 	s.stores = newRegistry(s.db, box, cfg.Log)
 	s.in = queue.NewCommitter(s.db, queue.CommitterConfig{})
 	s.control = control.New(control.Config{Store: changingStore{s.db, s.stores}, Accept: s.in, Box: box, Stores: s.stores, KeyRate: cfg.KeyRate})
@@ -245,7 +247,10 @@ func (s *Service) workers(node task.NodeID) []func(context.Context) error {
 	schedules := worker.NewSchedules(worker.SchedulesConfig{Queue: s.db, Log: s.log, Started: s.metrics.scheduled})
 	lists := worker.NewUploader(worker.UploaderConfig{Outbox: s.db, Stores: listStores{s.stores}, Log: s.log})
 	janitor := worker.NewJanitor(worker.JanitorConfig{Jobs: s.db, Log: s.log, Every: time.Second, Ended: s.metrics.jobEnded, Chores: s.chores()})
-	return []func(context.Context) error{lanes.Run, scans.Run, lists.Run, schedules.Run, janitor.Run}
+	notices := worker.NewNotices(worker.NoticesConfig{Queue: s.db, Log: s.log, Open: func(n task.Notification) ([]byte, error) {
+		return control.OpenNotification(s.box, n)
+	}})
+	return []func(context.Context) error{lanes.Run, scans.Run, lists.Run, schedules.Run, notices.Run, janitor.Run}
 }
 
 // onceKept is how long an idempotency key answers repeated requests.

@@ -28,6 +28,7 @@ type Store interface {
 	externalStore
 	hookStore
 	scheduleStore
+	notificationStore
 }
 
 // taskStore keeps tasks. What the methods promise is said where they are implemented.

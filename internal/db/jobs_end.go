@@ -236,6 +236,9 @@ func (s *Store) endSettled(ctx context.Context, j jobRow, ended []task.Job) ([]t
 		if job, err = readJob(ctx, t, "j.num = $1", j.num); err != nil {
 			return err
 		}
+		if err := tellOfJob(ctx, t, j.task, job); err != nil {
+			return err
+		}
 		return t.audit(ctx, task.Actor{}, job.Project, "job.end", string(j.id), map[string]any{"state": job.State, "counts": job.Counts})
 	})
 	if err == nil && here {

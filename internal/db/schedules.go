@@ -109,10 +109,16 @@ func (s *Store) scheduledStart(ctx context.Context, t *txn, k task.Task, num int
 	detail := map[string]any{"task": k.ID, "due": m.At}
 	if start.Why != "" {
 		detail["why"] = start.Why
+		if err := trouble(ctx, t, num, task.Notice{Event: task.NoticeScheduleSkipped, Project: k.Project, Why: start.Why}); err != nil {
+			return start, err
+		}
 		return start, t.audit(ctx, task.Actor{}, k.Project, "schedule.skip", string(k.ID), detail)
 	}
 	id, err := s.insertScan(ctx, t, newJob{task: num, project: k.Project, kind: task.ScanJob, at: s.now()}, nil)
 	if err != nil {
+		return start, err
+	}
+	if _, err := t.exec(ctx, "DELETE FROM trouble WHERE task = $1 AND event = $2", num, string(task.NoticeScheduleSkipped)); err != nil {
 		return start, err
 	}
 	start.Outcome, start.Job = queue.StartDone, id

@@ -220,7 +220,7 @@ func (s *Store) DeleteTask(ctx context.Context, id task.ID, by task.Actor) error
 		if _, err := t.exec(ctx, "UPDATE tasks SET deleted_at = $1, open_job = 0 WHERE num = $2", s.now().UnixMicro(), num); err != nil {
 			return err
 		}
-		for _, table := range []string{"hooks", "schedules"} {
+		for _, table := range []string{"hooks", "schedules", "trouble"} {
 			if _, err := t.exec(ctx, "DELETE FROM "+table+" WHERE task = $1", num); err != nil {
 				return err
 			}

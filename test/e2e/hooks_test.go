@@ -31,6 +31,10 @@ type recorder struct {
 	bodies []string
 }
 
+// minioToken is sent by MinIO, which must know it before there is a task; the recorder puts
+// the task's own in its place.
+const minioToken = "known-before-there-is-a-task"
+
 func newRecorder(t *testing.T) *recorder {
 	r := &recorder{}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -48,6 +52,10 @@ func newRecorder(t *testing.T) *recorder {
 		req.Body = io.NopCloser(bytes.NewReader(body))
 		req.URL.Path = "/hooks/s3"
 		if header {
+			if req.Header.Get("Authorization") != "Bearer "+minioToken {
+				w.WriteHeader(http.StatusForbidden)
+				return
+			}
 			req.Header.Set("Authorization", "Bearer "+token)
 		} else {
 			req.URL.Path += "/" + token
@@ -231,7 +239,8 @@ func TestVersityGWNotifies(t *testing.T) {
 func TestNotifiesMinIO(t *testing.T) {
 	t.Parallel()
 	rec := newRecorder(t)
-	srv := s3server.MinIO(t, "MINIO_NOTIFY_WEBHOOK_ENABLE_LOCKSTEP=on", "MINIO_NOTIFY_WEBHOOK_ENDPOINT_LOCKSTEP="+rec.URL)
+	srv := s3server.MinIO(t, "MINIO_NOTIFY_WEBHOOK_ENABLE_LOCKSTEP=on", "MINIO_NOTIFY_WEBHOOK_ENDPOINT_LOCKSTEP="+rec.URL,
+		"MINIO_NOTIFY_WEBHOOK_AUTH_TOKEN_LOCKSTEP="+minioToken, "MINIO_NOTIFY_WEBHOOK_QUEUE_DIR_LOCKSTEP="+t.TempDir())
 	s, c, dst, token := notified(t, srv)
 	rec.header = true
 	rec.pass(t, s, token)

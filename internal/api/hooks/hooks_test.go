@@ -41,7 +41,25 @@ type world struct {
 	admin   control.Caller
 	url     string
 	token   string
-	log     *strings.Builder
+	log     *buffer
+}
+
+// buffer may be written while it is read.
+type buffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }
 
 func newWorld(t *testing.T) *world {
@@ -59,7 +77,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, log: &strings.Builder{}, admin: control.Caller{Project: "p", Role: task.Admin}}
+	w := &world{T: t, log: &buffer{}, admin: control.Caller{Project: "p", Role: task.Admin}}
 	in := queue.NewCommitter(store, queue.CommitterConfig{})
 	w.in = &acceptor{Acceptor: in}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -206,7 +224,7 @@ func TestTokens(t *testing.T) {
 		{"POST", "/hooks/s3", w.token, 404},
 		{"POST", "/hooks/s3", "Basic " + w.token, 404},
 		{"POST", "/hooks/s3/x", "Bearer " + w.token, 404},
-		{"POST", "/hooks/s3/" + strings.ToLower(w.token) + "", "", 404},
+		{"POST", "/hooks/s3/" + strings.ToLower(w.token), "", 404},
 		{"POST", "/hooks/s3/" + w.token + "/x", "", 404},
 	} {
 		if got := send(c.method, c.path, c.authorization); got != c.want {

@@ -436,3 +436,36 @@ func TestKeysAndRotation(t *testing.T) {
 		t.Fatalf("audit %+v", v)
 	}
 }
+
+// TestClock makes a task with a schedule and windows, and sees when it runs.
+func TestClock(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.addTask("t1")
+	const options = `{"options":{"schedule":{"cron":%q,"zone":%q},"bandwidth":[{"from":%q,"to":"18:00","zone":"Europe/Berlin","bytes_per_second":1000}]}}`
+	w.refused(w.operator, "PATCH", "/tasks/t1", fmt.Sprintf(options, "* * *", "", "08:00"), 400, "BAD_SCHEDULE")
+	w.refused(w.operator, "PATCH", "/tasks/t1", fmt.Sprintf(options, "* * * * *", "Mars", "08:00"), 400, "BAD_SCHEDULE")
+	w.refused(w.operator, "PATCH", "/tasks/t1", fmt.Sprintf(options, "* * * * *", "", "8:00"), 400, "BAD_WINDOW")
+	var k native.Task
+	w.want(w.operator, "PATCH", "/tasks/t1", fmt.Sprintf(options, "0 12 * * *", "Asia/Tokyo", "08:00"), 200, &k)
+	if k.NextRun == nil || k.NextRun.Hour() != 3 || time.Until(*k.NextRun) > 25*time.Hour || k.Options.Bandwidth[0].BytesPerSecond != 1000 {
+		t.Fatalf("task %+v", k)
+	}
+	var s native.Status
+	w.want(w.viewer, "GET", "/tasks/t1/status", "", 200, &s)
+	if s.Clock == nil || s.Clock.Next == nil || !s.Clock.Next.Equal(*k.NextRun) || s.Clock.Last != "" {
+		t.Fatalf("status %+v", s.Clock)
+	}
+	k = native.Task{}
+	w.want(w.operator, "POST", "/tasks/t1/pause", "", 200, &k)
+	w.want(w.viewer, "GET", "/tasks/t1/status", "", 200, &s)
+	if k.NextRun != nil {
+		t.Fatalf("a paused task runs at %s", k.NextRun)
+	}
+	s = native.Status{}
+	w.want(w.operator, "PATCH", "/tasks/t1", `{"options":{}}`, 200, nil)
+	w.want(w.viewer, "GET", "/tasks/t1/status", "", 200, &s)
+	if s.Clock != nil {
+		t.Fatalf("without a schedule %+v", s.Clock)
+	}
+}

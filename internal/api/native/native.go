@@ -72,6 +72,7 @@ func New(cfg Config) *API {
 	a.results()
 	a.keys()
 	a.apps()
+	a.notifications()
 	a.live()
 	a.spec = sync.OnceValues(func() ([]byte, error) { return json.Marshal(a.huma.OpenAPI()) })
 	return a

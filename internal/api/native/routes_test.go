@@ -42,6 +42,8 @@ var operations = []operation{
 	{"GET", "/tasks", "", "", readers, 200, ""},
 	{"GET", "/tasks/{task}", "", "", readers, 200, noTask},
 	{"PATCH", "/tasks/{task}", `{"description":"d"}`, `{"name":"\u0007"}`, workers, 200, noTask},
+	{"POST", "/tasks/{task}/hook", `{"rotate":true}`, `{"rotate":"x"}`, workers, 201, noTask},
+	{"DELETE", "/tasks/{task}/hook", "", "", workers, 204, noTask},
 	{"POST", "/tasks/{task}/events", `{"keys":["a"]}`, `{"keys":[""]}`, senders, 202, noTask},
 	{"POST", "/tasks/{task}/manifest", "", "", workers, 415, ""}, // tested by itself
 	{"POST", "/tasks/{task}/scan", "", "", workers, 202, noTask},
@@ -68,6 +70,9 @@ var operations = []operation{
 	{"POST", "/apps", `{"did":"` + appDID + `"}`, `{"did":"zNK"}`, admins, 201, ""},
 	{"GET", "/apps", "", "", readers, 200, ""},
 	{"DELETE", "/apps/{did}", "", "", admins, 204, "APP_NOT_FOUND"},
+	{"POST", "/notifications", `{"url":"http://127.0.0.1:1/"}`, `{"url":"ftp://x"}`, admins, 201, ""},
+	{"GET", "/notifications", "", "", admins, 200, ""},
+	{"DELETE", "/notifications/{notification}", "", "", admins, 204, "NOTIFICATION_NOT_FOUND"},
 	{"POST", "/tasks/{task}/pause", "", "", workers, 200, noTask},
 	{"POST", "/tasks/{task}/resume", "", "", workers, 200, noTask},
 	{"POST", "/tasks/{task}/stop", "", "", workers, 200, noTask},
@@ -87,11 +92,13 @@ func TestEveryOperation(t *testing.T) {
 	w.want(w.operator, "POST", "/jobs/"+string(j.ID)+"/cancel", "", 200, nil)
 	var spare native.AccessKey
 	w.want(w.admin, "POST", "/keys", `{"role":"viewer"}`, 201, &spare)
+	var told native.Notification
+	w.want(w.admin, "POST", "/notifications", `{"url":"http://127.0.0.1:1/","events":["recovered"]}`, 201, &told)
 	job := ""
 	fill := func(path, id string) string {
-		r := strings.NewReplacer("{task}", string(k.ID), "{job}", job, "{endpoint}", "src", "{key}", string(spare.ID), "{did}", appDID)
+		r := strings.NewReplacer("{task}", string(k.ID), "{job}", job, "{endpoint}", "src", "{key}", string(spare.ID), "{notification}", told.ID, "{did}", appDID)
 		if id != "" {
-			r = strings.NewReplacer("{task}", id, "{job}", id, "{endpoint}", id, "{key}", id, "{did}", id)
+			r = strings.NewReplacer("{task}", id, "{job}", id, "{endpoint}", id, "{key}", id, "{notification}", id, "{did}", id)
 		}
 		return r.Replace(path)
 	}
@@ -153,7 +160,7 @@ func TestDocument(t *testing.T) {
 	known := map[string]bool{}
 	for _, op := range operations {
 		path, _, _ := strings.Cut(op.path, "?")
-		known[op.method+" "+strings.NewReplacer("{endpoint}", "{name}", "{key}", "{id}").Replace(path)] = true
+		known[op.method+" "+strings.NewReplacer("{endpoint}", "{name}", "{key}", "{id}", "{notification}", "{id}").Replace(path)] = true
 	}
 	ids := map[string]bool{}
 	for path, methods := range doc.Paths {

@@ -68,6 +68,8 @@ func Run(t *testing.T, open Open) {
 		{"Schedules", testSchedules},
 		{"SchedulesSkip", testSchedulesSkip},
 		{"Hooks", testHooks},
+		{"Notices", testNotices},
+		{"NoticesClaim", testNoticesClaim},
 		{"TasksOverlapAtOnce", testTasksOverlapAtOnce},
 		{"Endpoints", testEndpoints},
 		{"Keys", testKeys},

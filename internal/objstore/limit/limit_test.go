@@ -39,7 +39,21 @@ func (s *store) Put(ctx context.Context, _ string, _ io.Reader, _ int64, _ objst
 }
 
 func (s *store) Open(context.Context, string, objstore.OpenOptions) (*objstore.Content, error) {
-	return &objstore.Content{Body: io.NopCloser(bytes.NewReader(make([]byte, 1<<20))), Length: 1 << 20}, nil
+	n := s.now.Add(1)
+	for m := s.max.Load(); n > m && !s.max.CompareAndSwap(m, n); m = s.max.Load() {
+	}
+	return &objstore.Content{Body: &content{Reader: bytes.NewReader(make([]byte, 1<<20)), s: s}, Length: 1 << 20}, nil
+}
+
+// content is a body of a store.
+type content struct {
+	io.Reader
+	s *store
+}
+
+func (c *content) Close() error {
+	c.s.now.Add(-1)
+	return nil
 }
 
 // load keeps 200 writers busy until stop is closed.

@@ -28,3 +28,36 @@ INSERT INTO schedules (task, cron, zone, missed)
 
 -- How many event records the task had when a scan of it began.
 ALTER TABLE jobs ADD COLUMN heard BIGINT NOT NULL DEFAULT 0;
+
+-- Where to tell of trouble.
+CREATE TABLE notifications (
+    id         TEXT PRIMARY KEY,
+    project    TEXT NOT NULL,
+    url        TEXT NOT NULL,
+    events     TEXT NOT NULL, -- separated by spaces; empty: all
+    sealed     BLOB NOT NULL,
+    created_at BIGINT NOT NULL,
+    sent_at    BIGINT NOT NULL DEFAULT 0,
+    error      TEXT NOT NULL DEFAULT '' -- of the last attempt
+);
+CREATE INDEX notifications_project ON notifications (project);
+
+-- What is to be told. next_at is the next attempt; who moves it makes it.
+CREATE TABLE notices (
+    num          INTEGER PRIMARY KEY AUTOINCREMENT,
+    notification TEXT NOT NULL,
+    event        TEXT NOT NULL,
+    body         BLOB NOT NULL,
+    made_at      BIGINT NOT NULL,
+    next_at      BIGINT NOT NULL,
+    attempts     INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX notices_next ON notices (next_at);
+
+-- The trouble of a task that was told of, until it has recovered.
+CREATE TABLE trouble (
+    task  BIGINT NOT NULL,
+    event TEXT NOT NULL,
+    at    BIGINT NOT NULL,
+    PRIMARY KEY (task, event)
+);
