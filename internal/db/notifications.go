@@ -14,7 +14,7 @@ func scanNotification(r rows, more ...any) (n task.Notification, err error) {
 	var sealed []byte
 	var created, sent int64
 	err = r.Scan(append([]any{&n.ID, &n.Project, &n.URL, &events, &sealed, &created, &sent, &n.Error}, more...)...)
-	for _, e := range strings.Fields(events) {
+	for e := range strings.FieldsSeq(events) {
 		n.Events = append(n.Events, task.NoticeEvent(e))
 	}
 	n.Sealed, n.CreatedAt, n.SentAt = append([]byte(nil), sealed...), fromMicros(created), fromMicros(sent)

@@ -39,6 +39,7 @@ func ParseSchedule(s task.Schedule) (Schedule, error) {
 	default:
 		return Schedule{}, invalid(badSchedule, "there is no such policy for missed starts", "use run or skip")
 	}
+	spec.Location = time.UTC // the parser's own arithmetic with zones goes wrong where days have no midnight
 	out := Schedule{spec: spec, zone: zone, hourly: strings.HasPrefix(strings.Fields(s.Cron)[1], "*")}
 	if out.Next(time.Unix(0, 0)).IsZero() {
 		return Schedule{}, invalid(badSchedule, "the schedule names a day that never comes", "check day of month and month")
@@ -49,17 +50,13 @@ func ParseSchedule(s task.Schedule) (Schedule, error) {
 // Next returns the first start after a time; zero when none comes within five years.
 func (s Schedule) Next(after time.Time) time.Time {
 	if s.hourly {
-		spec := *s.spec
-		spec.Location = s.zone
-		return spec.Next(after)
+		return s.nextElapsed(after)
 	}
 	// The clock on the wall, as if it were never set: one that was set back since after may
 	// show times again that have passed.
-	spec := *s.spec
-	spec.Location = time.UTC
 	wall := asUTC(after.In(s.zone)).Add(-time.Second)
 	for range 2000 { // a day that a zone has twice holds 1,440 minutes
-		if wall = spec.Next(wall); wall.IsZero() {
+		if wall = s.spec.Next(wall); wall.IsZero() {
 			return time.Time{}
 		}
 		if at := first(wall, s.zone); at.After(after) {
@@ -67,6 +64,26 @@ func (s Schedule) Next(after time.Time) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// nextElapsed goes from one setting of the clock to the next: between them it shows every
+// time once.
+func (s Schedule) nextElapsed(after time.Time) time.Time {
+	at := after.In(s.zone)
+	for begun := after; ; {
+		_, offset := at.Zone()
+		_, end := at.ZoneBounds()
+		ahead := time.Duration(offset) * time.Second
+		wall := s.spec.Next(begun.UTC().Add(ahead))
+		if wall.IsZero() {
+			return time.Time{}
+		}
+		next := wall.Add(-ahead)
+		if end.IsZero() || next.Before(end) {
+			return next
+		}
+		at, begun = end, end.Add(-time.Second)
+	}
 }
 
 // asUTC is the time in UTC at which a clock shows what it shows at t in its zone.

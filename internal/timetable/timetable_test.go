@@ -41,6 +41,8 @@ func TestNext(t *testing.T) {
 		{"every half hour over the gap", "*/30 * * * *", "Europe/Berlin", "2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z"},
 		{"half an hour twice", "45 1 * * *", "Australia/Lord_Howe", "2026-04-04T00:00:00Z", "2026-04-04T14:45:00Z"},
 		{"half an hour once", "45 1 * * *", "Australia/Lord_Howe", "2026-04-04T14:45:00Z", "2026-04-05T15:15:00Z"},
+		{"no midnight", "*/42 * 4-25 12 *", "America/Asuncion", "1983-03-07T07:29:43Z", "1983-12-04T03:00:00Z"},
+		{"a day left out", "0 12 * * *", "Pacific/Apia", "2011-12-29T22:00:00Z", "2011-12-30T10:00:00Z"},
 		{"leap day", "0 0 29 2 *", "", "2026-01-01T00:00:00Z", "2028-02-29T00:00:00Z"},
 		{"weekday", "0 0 * * MON", "Asia/Tokyo", "2026-01-01T00:00:00Z", "2026-01-04T15:00:00Z"},
 	} {
@@ -88,8 +90,17 @@ func FuzzSchedule(f *testing.F) {
 func TestBadSchedules(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []task.Schedule{
-		{}, {Cron: "* * * *"}, {Cron: "* * * * * *"}, {Cron: "@daily"}, {Cron: "@every 1h"}, {Cron: "TZ=UTC * * * * *"}, {Cron: "61 * * * *"},
-		{Cron: "0 0 30 2 *"}, {Cron: "* * * * *", Zone: "Local"}, {Cron: "* * * * *", Zone: "Mars/Olympus"}, {Cron: "* * * * *", Zone: "../etc"},
+		{},
+		{Cron: "* * * *"},
+		{Cron: "* * * * * *"},
+		{Cron: "@daily"},
+		{Cron: "@every 1h"},
+		{Cron: "TZ=UTC * * * * *"},
+		{Cron: "61 * * * *"},
+		{Cron: "0 0 30 2 *"},
+		{Cron: "* * * * *", Zone: "Local"},
+		{Cron: "* * * * *", Zone: "Mars/Olympus"},
+		{Cron: "* * * * *", Zone: "../etc"},
 		{Cron: "* * * * *", Missed: "twice"},
 	} {
 		if _, err := timetable.ParseSchedule(bad); task.KindOf(err) != task.Invalid {

@@ -65,7 +65,7 @@ func TestNotices(t *testing.T) {
 		defer mu.Unlock()
 		text, _ := io.ReadAll(r.Body)
 		var at, mac string
-		for _, part := range strings.Split(r.Header.Get("Lockstep-Signature"), ",") {
+		for part := range strings.SplitSeq(r.Header.Get("Lockstep-Signature"), ",") {
 			switch name, value, _ := strings.Cut(part, "="); name {
 			case "t":
 				at = value

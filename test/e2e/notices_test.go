@@ -46,7 +46,7 @@ func TestNotifications(t *testing.T) {
 		defer mu.Unlock()
 		return strings.Join(events, " ") + " / " + strings.Join(signed, " ")
 	}
-	s, src, dst := onDisk(t, nil)
+	s, src, dst := onDisk(t)
 	var made struct{ ID, Secret string }
 	mu.Lock()
 	s.call(http.MethodPost, "/notifications", map[string]any{"url": receiver.URL + "/x?token=hush"}, &made)

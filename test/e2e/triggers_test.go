@@ -13,7 +13,7 @@ import (
 )
 
 // onDisk is a running service with a task t between two directories of one store.
-func onDisk(t *testing.T, options map[string]any) (s *service, src, dst string) {
+func onDisk(t *testing.T) (s *service, src, dst string) {
 	t.Helper()
 	disk := t.TempDir()
 	src, dst = filepath.Join(disk, "src"), filepath.Join(disk, "dst")
@@ -25,7 +25,7 @@ func onDisk(t *testing.T, options map[string]any) (s *service, src, dst string) 
 	s = newService(t)
 	s.start()
 	s.endpointOf("disk", dirSide(disk))
-	s.newTask("t", "disk:src", "disk:dst", options)
+	s.newTask("t", "disk:src", "disk:dst", nil)
 	return s, src, dst
 }
 
@@ -33,7 +33,7 @@ func onDisk(t *testing.T, options map[string]any) (s *service, src, dst string) 
 // and says exactly this rate.
 func TestMissedEvents(t *testing.T) {
 	t.Parallel()
-	s, src, dst := onDisk(t, nil)
+	s, src, dst := onDisk(t)
 	const keys, hundred = 1000, 100
 	write := func(i int, text string, age time.Duration) {
 		t.Helper()
@@ -101,7 +101,7 @@ func TestScheduleByCommandLine(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for the next minute")
 	}
-	s, src, dst := onDisk(t, nil)
+	s, src, dst := onDisk(t)
 	if err := os.Mkdir(dst+"2", 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestBandwidth(t *testing.T) {
 	window := func(rate int64) map[string]any {
 		return map[string]any{"bandwidth": []map[string]any{{"from": "00:00", "to": "23:59", "bytes_per_second": rate}}}
 	}
-	s, src, _ := onDisk(t, nil)
+	s, src, _ := onDisk(t)
 	_, dst := s3Bucket(t, s3server.VersityGW(t), "versitygw", "dst") // inside one store nothing is read
 	s.endpointOf("store", dst)
 	s.newTask("slow", "disk:src", "store:dst", window(64<<10))
