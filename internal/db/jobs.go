@@ -79,6 +79,11 @@ func (s *Store) StartJob(ctx context.Context, start queue.JobStart, by task.Acto
 			}
 		}
 		now := s.now()
+		if start.Kind == task.ScanJob {
+			if err := closeEvents(ctx, t, num, now); err != nil {
+				return err
+			}
+		}
 		id, jobNum, err := insertJob(ctx, t, newJob{num, k.Project, start.Kind, now, start.SourceTime, start.Ext})
 		if err != nil {
 			return err
@@ -94,6 +99,20 @@ func (s *Store) StartJob(ctx context.Context, start queue.JobStart, by task.Acto
 		return t.audit(ctx, by, k.Project, "job.start", string(id), map[string]any{"task": k.ID, "kind": start.Kind})
 	})
 	return job, err
+}
+
+// closeEvents ends the acceptance of the task's open job of kind events, so that no such
+// job holds records from before and after the beginning of a scan: the rate of missed
+// events is counted by jobs.
+func closeEvents(ctx context.Context, t *txn, num int64, now time.Time) error {
+	var open int64
+	if err := one(ctx, t, "SELECT open_job FROM tasks WHERE num = $1", []any{num}, &open); err != nil || open == 0 {
+		return err
+	}
+	if _, err := t.exec(ctx, "UPDATE tasks SET open_job = 0 WHERE num = $1", num); err != nil {
+		return err
+	}
+	return closeJob(ctx, t, open, now)
 }
 
 // noScan refuses a second scan of a task.

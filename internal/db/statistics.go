@@ -170,13 +170,13 @@ func proven(ctx context.Context, t *txn, num int64) (time.Time, error) {
 }
 
 // missedRate is that of the last scan that ended: what it repaired beside the events
-// accepted since the one before began.
+// accepted from the beginning of the one before to its own.
 func missedRate(ctx context.Context, t *txn, num int64) (float64, error) {
 	var scans []jobSpan
-	err := each(ctx, t, "SELECT num, started_at, ended_at FROM jobs WHERE task = $1 AND kind = 'scan' AND state = 'done' ORDER BY num DESC LIMIT 2",
+	err := each(ctx, t, "SELECT num, started_at FROM jobs WHERE task = $1 AND kind = 'scan' AND state = 'done' ORDER BY num DESC LIMIT 2",
 		[]any{num}, func(r rows) error {
 			var j jobSpan
-			err := r.Scan(&j.num, &j.started, &j.ended)
+			err := r.Scan(&j.num, &j.started)
 			scans = append(scans, j)
 			return err
 		})
@@ -190,7 +190,7 @@ func missedRate(ctx context.Context, t *txn, num int64) (float64, error) {
 	var heard int64
 	err = one(ctx, t, `SELECT CAST(coalesce(sum(c.requested), 0) AS BIGINT) FROM jobs j JOIN job_counts c ON c.job = j.num
 		WHERE j.task = $1 AND j.kind = 'events' AND j.started_at >= $2 AND j.started_at < $3`,
-		[]any{num, scans[1].started, scans[0].ended}, &heard)
+		[]any{num, scans[1].started, scans[0].started}, &heard)
 	if err != nil || c.Missed+heard == 0 {
 		return 0, err
 	}
@@ -226,4 +226,4 @@ func delayed(ctx context.Context, t *txn, num int64) (map[task.Reason]int64, err
 	return out, err
 }
 
-type jobSpan struct{ num, started, ended int64 }
+type jobSpan struct{ num, started int64 }
