@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -243,7 +244,6 @@ func (q torn) sql(ctx context.Context, statements ...string) error {
 	if err != nil {
 		return err
 	}
-	defer raw.Close()
 	_, err = raw.ExecContext(ctx, strings.Join(statements, ";"))
-	return err
+	return errors.Join(err, raw.Close())
 }

@@ -34,6 +34,9 @@ func TestFiveMinutesOfTrouble(t *testing.T) {
 		{"source bucket gone", true, objstore.ErrBucketNotFound, task.SourceBucketMissing, false},
 		{"destination bucket gone", false, objstore.ErrBucketNotFound, task.DestinationBucketGone, false},
 	} {
+		if testing.Short() && !c.scans {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

@@ -54,7 +54,7 @@ type relay struct {
 
 func newRelay(t *testing.T, to string) *relay {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func newRelay(t *testing.T, to string) *relay {
 }
 
 func (r *relay) pass(ctx context.Context, c net.Conn) {
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if !r.keep(c) {
 		return
 	}
@@ -82,7 +82,7 @@ func (r *relay) pass(ctx context.Context, c net.Conn) {
 	if err != nil {
 		return
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 	if !r.keep(out) {
 		return
 	}
@@ -222,17 +222,17 @@ func TestServiceDenialThatLasts(t *testing.T) {
 	s.start()
 	s.endpointOf("disk", side{url: "file://" + store})
 	s.endpointOf("remote", f.at)
-	s.newTask("main", "disk:source", "remote:bucket", nil)
+	s.newTask("photos", "disk:source", "remote:bucket", nil)
 	f.refuse("put", 403, "AccessDenied")
 	put(t, src, "a", []byte("a"))
-	s.event("main", "a")
-	s.until("the key has failed", func() bool { return s.counts("main").Failed == 1 })
-	wants(t, s.cli(2, "", "status", "main"), "Needs you: 1 record failed", "DST_DENIED", "lockstep retry main")
+	s.event("photos", "a")
+	s.until("the key has failed", func() bool { return s.counts("photos").Failed == 1 })
+	wants(t, s.cli(2, "", "status", "photos"), "Needs you: 1 record failed", "DST_DENIED", "lockstep retry photos")
 	f.Clear()
-	if j := s.scanned("main"); j.State != "done" || j.Counts.Synced != 1 {
+	if j := s.scanned("photos"); j.State != "done" || j.Counts.Synced != 1 {
 		t.Fatalf("the scan ended %+v", j)
 	}
 	wantSameBut(t, list(t, src), list(t, f.bucket), "oms/sync_task/")
-	s.prove("main")
-	s.call(http.MethodGet, "/tasks/main/failures", nil, nil)
+	s.prove("photos")
+	s.call(http.MethodGet, "/tasks/photos/failures", nil, nil)
 }
