@@ -128,7 +128,7 @@ var template = sync.OnceValues(func() ([]byte, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	path := filepath.Join(dir, "lockstep.db")
-	store, err := db.Open(context.Background(), db.Config{Path: path}) //nolint:usetesting // it outlives the test that is first
+	store, err := db.Open(context.Background(), db.Config{Path: path})
 	if err != nil {
 		return nil, err
 	}
