@@ -3,6 +3,9 @@ package did
 import (
 	"crypto/ed25519"
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -38,6 +41,39 @@ func TestParse(t *testing.T) {
 	} {
 		if a, err := Parse(bad); err == nil {
 			t.Errorf("%s is %+v", bad, a)
+		}
+	}
+}
+
+// Every step from a key to an address, as the published packages take it.
+func TestDerivation(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../api/didspaces/testdata/vectors.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v struct {
+		Wallets []struct {
+			Label, Address string
+			Type           struct{ Key, Hash [2]any }
+			Derivation     struct{ TypeHex, Body22Hex, ChecksumHex, Full26Hex string }
+		}
+	}
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range v.Wallets {
+		a, err := Parse(w.Address)
+		if err != nil || float64(a.Key()) != w.Type.Key[0] {
+			t.Errorf("%s: %+v, %v", w.Label, a, err)
+		}
+		if a.AnyCase() {
+			continue
+		}
+		raw, _ := decodeBase58(w.Address[1:])
+		d := w.Derivation
+		if hex.EncodeToString(raw) != d.Full26Hex || d.Body22Hex+d.ChecksumHex != d.Full26Hex || fmt.Sprintf("%04x", a.kind) != d.TypeHex || float64(a.kind&31) != w.Type.Hash[0] {
+			t.Errorf("%s: %x, want %+v", w.Label, raw, d)
 		}
 	}
 }

@@ -120,10 +120,35 @@ type atomicBool struct {
 func (b *atomicBool) set(on bool) { b.mu.Lock(); b.on = on; b.mu.Unlock() }
 func (b *atomicBool) get() bool   { b.mu.Lock(); defer b.mu.Unlock(); return b.on }
 
+// template is an empty database: copying it costs less than migrating each anew.
+var template = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "lockstep-template-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	path := filepath.Join(dir, "lockstep.db")
+	store, err := db.Open(context.Background(), db.Config{Path: path})
+	if err != nil {
+		return nil, err
+	}
+	if err := store.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
 // newWorld makes a project p with the apps "app" and "other", and q with "stranger".
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "lockstep.db")
+	empty, err := template()
+	if err == nil {
+		err = os.WriteFile(path, empty, 0o600)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
 	store, err := db.Open(tb.Context(), db.Config{Path: path})
 	if err != nil {
 		tb.Fatal(err)

@@ -1,6 +1,8 @@
 package didspaces
 
 import (
+	"crypto/ed25519"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -18,6 +20,7 @@ type vectors struct {
 	VerifyAt int64 `json:"verifyAt"`
 	Wallets  []struct {
 		Label, PublicKey, Address, DID string
+		Message                        struct{ HashHex, SignatureOverHash string }
 		JWT                            []struct {
 			Version, Token string
 			SafeToAccept   bool
@@ -74,6 +77,10 @@ func TestVectors(t *testing.T) {
 		if err != nil || !ok || a.String() != w.Address || !a.IsOf(pk) {
 			t.Errorf("%s: %+v, %v", w.Label, a, err)
 			continue
+		}
+		cases++
+		if hash, ok := parseKey(w.Message.HashHex); !ok || !signedOver(t, a, pk, hash, w.Message.SignatureOverHash) {
+			t.Errorf("%s: the signature of its message does not verify", w.Label)
 		}
 		for _, j := range w.JWT {
 			cases += 2
@@ -146,6 +153,23 @@ func TestVectors(t *testing.T) {
 		}
 	}
 	t.Logf("%d cases", cases)
+}
+
+// signedOver says whether the owner of a key signed a hash.
+func signedOver(t *testing.T, a did.Address, pk, hash []byte, signature string) bool {
+	t.Helper()
+	sig, err := hex.DecodeString(strings.TrimPrefix(signature, "0x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch a.Key() {
+	case did.Ed25519:
+		return ed25519.Verify(pk, hash, sig)
+	case did.Ethereum:
+		pk = append([]byte{4}, pk...)
+	case did.Secp256k1, did.Passkey:
+	}
+	return verifyECDSA(pk, hash, sig)
 }
 
 // What upstream lets pass and this server does not.

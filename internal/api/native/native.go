@@ -73,6 +73,7 @@ func New(cfg Config) *API {
 	a.keys()
 	a.apps()
 	a.notifications()
+	a.externals()
 	a.live()
 	a.spec = sync.OnceValues(func() ([]byte, error) { return json.Marshal(a.huma.OpenAPI()) })
 	return a

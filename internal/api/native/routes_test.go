@@ -67,6 +67,7 @@ var operations = []operation{
 	{"GET", "/keys", "", "", admins, 200, ""},
 	{"POST", "/keys/{key}/token", `{"ttl_seconds":60}`, `{"ttl_seconds":-1}`, admins, 201, "KEY_NOT_FOUND"},
 	{"DELETE", "/keys/{key}", "", "", admins, 204, "KEY_NOT_FOUND"},
+	{"GET", "/external", "", "", readers, 200, ""},
 	{"POST", "/apps", `{"did":"` + appDID + `"}`, `{"did":"zNK"}`, admins, 201, ""},
 	{"GET", "/apps", "", "", readers, 200, ""},
 	{"DELETE", "/apps/{did}", "", "", admins, 204, "APP_NOT_FOUND"},

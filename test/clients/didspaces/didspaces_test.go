@@ -375,6 +375,9 @@ func testList(t *testing.T, s *service, do func(string, input) result, newest en
 	if out := s.cli("job", "list"); strings.Count(out, "external") != 2 || !strings.Contains(out, "scan") {
 		t.Fatalf("jobs\n%s", out)
 	}
+	if out := s.cli("external", "list"); !strings.Contains(out, "Photos") || !strings.Contains(out, "last synced") {
+		t.Fatalf("what other programs sync\n%s", out)
+	}
 	metrics, err := s.get("/metrics")
 	if err != nil || !strings.Contains(metrics, `lockstep_external_jobs{dialect="didspaces",status="succeeded"} 1`) ||
 		!strings.Contains(metrics, `lockstep_external_success_age_seconds{dialect="didspaces",subject="Photos"}`) {
