@@ -87,7 +87,7 @@ func (a *API) createConnector(c *call) (answer, error) {
 				doc[name] = s
 			}
 		}
-		native, _, err := in.truth("is_native")
+		native, err := in.truth("is_native")
 		if err != nil {
 			return answer{}, err
 		}

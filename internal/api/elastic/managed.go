@@ -135,11 +135,12 @@ func managedJob(k task.Task, j history.ExternalJob) document {
 	if why := failure(j); why != "" {
 		doc["error"] = why
 	}
-	switch {
-	case j.State == task.JobCancelled:
+	switch j.State {
+	case task.JobCancelled:
 		doc["cancelation_requested_at"], doc["canceled_at"] = formatDate(j.ClosedAt), formatDate(j.EndedAt)
-	case j.State == task.JobCancelling:
+	case task.JobCancelling:
 		doc["cancelation_requested_at"] = formatDate(j.ClosedAt)
+	default:
 	}
 	if !j.EndedAt.IsZero() {
 		doc["completed_at"] = formatDate(j.EndedAt)

@@ -35,7 +35,6 @@ type world struct {
 	path    string // of the database
 	db      *db.Store
 	control *control.Control
-	start   time.Time
 	users   map[string]user
 }
 
@@ -164,13 +163,6 @@ func (w *world) want(method, path, body string, status int) map[string]any {
 		w.Fatalf("%s %s: %v in %s", method, path, err, r.body)
 	}
 	return out
-}
-
-// reason returns why a request was refused.
-func reason(answer map[string]any) string {
-	e, _ := answer["error"].(map[string]any)
-	s, _ := e["reason"].(string)
-	return s
 }
 
 func (w *world) operator() control.Caller {
