@@ -40,12 +40,8 @@ func (a *API) refuseManaged(c *call, id string) error {
 	return badState("Connector [%s] is managed by Lockstep: it stands for task [%s], which is changed through /api/v1 or the command line.", id, k.Name)
 }
 
-// managedRow is a task in a list; nil when it is gone.
-func (a *API) managedRow(c *call, row history.ConnectorRow) (json.RawMessage, error) {
-	k, managed, err := a.managed(c, string(row.Task))
-	if err != nil || !managed {
-		return nil, err
-	}
+// managedRow is a task in a list.
+func (a *API) managedRow(c *call, k task.Task) (json.RawMessage, error) {
 	doc, err := a.managedConnector(c, k)
 	if err != nil {
 		return nil, err
