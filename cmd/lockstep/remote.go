@@ -28,7 +28,7 @@ func (c *cli) remoteCommands() []*cobra.Command {
 	r := &remote{cli: c}
 	all := []*cobra.Command{
 		r.endpointCommand(), r.taskCommand(), r.eventCommand(), r.jobCommand(), r.manifestCommand(), r.retryCommand(),
-		r.statusCommand(), r.explainCommand(), r.proveCommand(), r.auditCommand(), r.keyCommand(), r.appCommand(),
+		r.statusCommand(), r.explainCommand(), r.proveCommand(), r.auditCommand(), r.keyCommand(), r.appCommand(), r.externalCommand(),
 	}
 	for _, cmd := range all {
 		f := cmd.PersistentFlags()

@@ -20,7 +20,10 @@ func (r *remote) statusCommand() *cobra.Command {
 	return r.leaf("status [TASK]", "Is my data in sync, how far behind, what failed", "  lockstep status\n  lockstep status photos", cobra.MaximumNArgs(1),
 		func(ctx context.Context, api *client.Client, args []string) error {
 			if len(args) == 0 {
-				return r.statusAll(ctx, api)
+				if err := r.statusAll(ctx, api); err != nil || r.json {
+					return err
+				}
+				return r.statusExternal(ctx, api)
 			}
 			var answer json.RawMessage
 			if err := api.Get(ctx, in("/tasks/%s/status", args[0]), &answer); err != nil {

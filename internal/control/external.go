@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -60,6 +61,9 @@ func (c *Control) UpdateExternal(ctx context.Context, who Caller, id task.JobID,
 	if err := who.may(mayReport); err != nil {
 		return history.ExternalJob{}, err
 	}
+	if !possibleID(id) {
+		return history.ExternalJob{}, errNoExternal
+	}
 	j, err := c.store.UpdateExternal(ctx, who.Project, who.Actor.Dialect, id, who.Actor, func(j *history.ExternalJob) error {
 		if err := f(j); err != nil {
 			return err
@@ -74,6 +78,9 @@ func (c *Control) DeleteExternal(ctx context.Context, who Caller, id task.JobID)
 	if err := who.may(mayReport); err != nil {
 		return err
 	}
+	if !possibleID(id) {
+		return errNoExternal
+	}
 	return externalNotFound(c.store.DeleteExternal(ctx, who.Project, who.Actor.Dialect, id, who.Actor))
 }
 
@@ -82,6 +89,9 @@ func (c *Control) DeleteExternal(ctx context.Context, who Caller, id task.JobID)
 func (c *Control) ExternalJob(ctx context.Context, who Caller, id task.JobID) (history.ExternalJob, error) {
 	if err := who.may(mayRead); err != nil {
 		return history.ExternalJob{}, err
+	}
+	if !possibleID(id) {
+		return history.ExternalJob{}, errNoExternal
 	}
 	j, err := c.store.ExternalJob(ctx, who.Project, who.Actor.Dialect, id)
 	if task.KindOf(err) == task.NotFound {
@@ -152,11 +162,28 @@ func (c *Control) ExternalSubjects(ctx context.Context, who Caller, limit int) (
 	return c.store.ExternalSubjects(ctx, who.Project, limit)
 }
 
+var errNoExternal = notFound("JOB_NOT_FOUND", "there is no such job", "list them with: lockstep job list --kind external")
+
 func externalNotFound(err error) error {
 	if task.KindOf(err) == task.NotFound {
-		return notFound("JOB_NOT_FOUND", "there is no such job", "list them with: lockstep job list --kind external")
+		return errNoExternal
 	}
 	return err
+}
+
+// possibleID says whether a job can have this id: a database takes no NUL and nothing
+// that is no UTF-8 in text.
+func possibleID(id task.JobID) bool { return checkWord(string(id)) == nil }
+
+// checkWord refuses an id, a subject or a word of a dialect that cannot be kept.
+func checkWord(word string) error {
+	switch {
+	case strings.ContainsRune(word, 0):
+		return invalid("BAD_TEXT", "a name holds a NUL character", "leave it out")
+	case len(word) > maxExternalWord || !utf8.ValidString(word):
+		return invalid("BAD_TEXT", "a name is longer than "+strconv.Itoa(maxExternalWord)+" bytes or no UTF-8", "use a shorter one")
+	}
+	return nil
 }
 
 // checkExternal refuses what no dialect should hand on.
@@ -168,13 +195,8 @@ func checkExternal(who Caller, id, subject, kind, status string, n task.Counts) 
 		return task.Errorf(task.Internal, "an external job of no dialect")
 	}
 	for _, word := range []string{id, subject, kind, status} {
-		for i := range len(word) {
-			if word[i] == 0 {
-				return invalid("BAD_TEXT", "a name holds a NUL character", "leave it out")
-			}
-		}
-		if len(word) > maxExternalWord || !utf8.ValidString(word) {
-			return invalid("BAD_TEXT", "a name is longer than "+strconv.Itoa(maxExternalWord)+" bytes or no UTF-8", "use a shorter one")
+		if err := checkWord(word); err != nil {
+			return err
 		}
 	}
 	if err := n.Check(); err != nil {

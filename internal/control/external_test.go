@@ -58,6 +58,13 @@ func TestExternalJobsBelongToTheirDialect(t *testing.T) {
 	w.wantCode("counts that do not add up", err, "BAD_COUNTS")
 	_, err = w.UpdateExternal(t.Context(), app, j.ID, func(j *history.ExternalJob) error { j.Counts.Failed = -1; return nil })
 	w.wantCode("counts below zero", err, "BAD_COUNTS")
+	for _, id := range []task.JobID{"", "a\x00", "\xff", task.JobID(strings.Repeat("x", 1000))} {
+		_, err := w.UpdateExternal(t.Context(), app, id, nothing)
+		w.wantCode("an id that cannot be", err, "JOB_NOT_FOUND")
+		_, err = w.ExternalJob(t.Context(), app, id)
+		w.wantCode("an id that cannot be", err, "JOB_NOT_FOUND")
+		w.wantCode("an id that cannot be", w.DeleteExternal(t.Context(), app, id), "JOB_NOT_FOUND")
+	}
 	w.must(w.DeleteExternal(t.Context(), app, j.ID))
 }
 

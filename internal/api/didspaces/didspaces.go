@@ -63,9 +63,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
-	if allow := at.methods(); !strings.Contains(allow, r.Method) {
-		w.Header().Set("Allow", allow)
-		a.refuse(w, r, &task.Error{Kind: task.Invalid, Code: codeMethod, Text: "this path takes " + allow, Next: "use the official client"})
+	if allow := at.methods(); !slices.Contains(allow, r.Method) {
+		w.Header().Set("Allow", strings.Join(allow, ", "))
+		a.refuse(w, r, &task.Error{Kind: task.Invalid, Code: codeMethod, Text: "this path takes " + strings.Join(allow, ", "), Next: "use the official client"})
 		return
 	}
 	out, err := a.answer(w, r, at)

@@ -102,6 +102,7 @@ func (w wallet) sign(r *http.Request, target string, now time.Time) {
 type world struct {
 	testing.TB
 	url     string
+	path    string // of the database
 	db      *db.Store
 	control *control.Control
 	wallets map[string]wallet
@@ -119,10 +120,36 @@ type atomicBool struct {
 func (b *atomicBool) set(on bool) { b.mu.Lock(); b.on = on; b.mu.Unlock() }
 func (b *atomicBool) get() bool   { b.mu.Lock(); defer b.mu.Unlock(); return b.on }
 
+// template is an empty database: copying it costs less than migrating each anew.
+var template = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "lockstep-template-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	path := filepath.Join(dir, "lockstep.db")
+	store, err := db.Open(context.Background(), db.Config{Path: path}) //nolint:usetesting // it outlives the test that is first
+	if err != nil {
+		return nil, err
+	}
+	if err := store.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
 // newWorld makes a project p with the apps "app" and "other", and q with "stranger".
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	store, err := db.Open(tb.Context(), db.Config{Path: filepath.Join(tb.TempDir(), "lockstep.db")})
+	path := filepath.Join(tb.TempDir(), "lockstep.db")
+	empty, err := template()
+	if err == nil {
+		err = os.WriteFile(path, empty, 0o600)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	store, err := db.Open(tb.Context(), db.Config{Path: path})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -136,7 +163,7 @@ func newWorld(tb testing.TB) *world {
 		tb.Fatal(err)
 	}
 	all := wallets(tb)
-	w := &world{TB: tb, db: store, open: &atomicBool{}, space: all["ed25519-sha3-account-default-1"].did, wallets: map[string]wallet{
+	w := &world{TB: tb, path: path, db: store, open: &atomicBool{}, space: all["ed25519-sha3-account-default-1"].did, wallets: map[string]wallet{
 		"app": all["ed25519-sha3-application-1"], "other": all["ed25519-sha3-application-2"], "stranger": all["ed25519-sha3-application-3"],
 		"unknown": all["ed25519-sha3-blocklet-1"], "user": all["ed25519-sha3-account-default-1"], "curve": all["secp256k1-sha3-application-1"],
 	}}

@@ -80,11 +80,11 @@ func parsePath(path string) (p place, ok bool) {
 }
 
 // methods are those that a path takes.
-func (p place) methods() string {
+func (p place) methods() []string {
 	if p.list {
-		return http.MethodGet
+		return []string{http.MethodGet}
 	}
-	return http.MethodPost + ", " + http.MethodPut
+	return []string{http.MethodPost, http.MethodPut}
 }
 
 // about returns the app whose log a signer asks for: that of the path, which must have

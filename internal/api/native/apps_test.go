@@ -2,6 +2,7 @@ package native_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/api/native"
 	"github.com/lockstep-sync/lockstep/internal/control"
@@ -56,6 +57,16 @@ func TestExternalJobsAreListed(t *testing.T) {
 	if len(jobs.Items) != 1 || jobs.Items[0].ID != made.ID || jobs.Items[0].Origin != task.DIDSpaces || jobs.Items[0].Subject != "app" ||
 		jobs.Items[0].Counts.Counts != n || jobs.Items[0].Task != "" || jobs.Items[0].Why != "no" || jobs.Items[0].EndedAt == nil {
 		t.Fatalf("jobs %+v", jobs)
+	}
+	w.must(w.control.ExpectExternal(t.Context(), who, "app", "Photos", time.Hour))
+	var all native.Page[native.External]
+	w.want(w.viewer, "GET", "/external", "", 200, &all)
+	if len(all.Items) != 1 || all.Items[0].Name != "Photos" || all.Items[0].Every != 3600 || all.Items[0].ReportedAt == nil || all.Items[0].SucceededAt != nil || all.Items[0].Late {
+		t.Fatalf("subjects %+v", all)
+	}
+	w.want(w.stranger, "GET", "/external", "", 200, &all)
+	if len(all.Items) != 0 {
+		t.Fatalf("subjects of a stranger %+v", all)
 	}
 	w.refused(w.stranger, "GET", "/jobs/"+string(made.ID), "", 404, "JOB_NOT_FOUND")
 	w.refused(w.operator, "POST", "/jobs/"+string(made.ID)+"/cancel", "", 409, "JOB_EXTERNAL")

@@ -71,6 +71,7 @@ func New(cfg Config) *API {
 	a.results()
 	a.keys()
 	a.apps()
+	a.externals()
 	a.live()
 	a.spec = sync.OnceValues(func() ([]byte, error) { return json.Marshal(a.huma.OpenAPI()) })
 	return a

@@ -64,6 +64,7 @@ var operations = []operation{
 	{"POST", "/keys", `{"role":"viewer"}`, `{"role":"king"}`, admins, 201, ""},
 	{"GET", "/keys", "", "", admins, 200, ""},
 	{"DELETE", "/keys/{key}", "", "", admins, 204, "KEY_NOT_FOUND"},
+	{"GET", "/external", "", "", readers, 200, ""},
 	{"POST", "/apps", `{"did":"` + appDID + `"}`, `{"did":"zNK"}`, admins, 201, ""},
 	{"GET", "/apps", "", "", readers, 200, ""},
 	{"DELETE", "/apps/{did}", "", "", admins, 204, "APP_NOT_FOUND"},
