@@ -116,6 +116,12 @@ func TestRoutesByRawPath(t *testing.T) {
 			t.Errorf("%s: %d %q, want %q", path, status, body, want)
 		}
 	}
+	r.Add(api.Route{Name: "deletes", Method: http.MethodDelete, Match: func(path string) bool { return path == "/x" }, Handler: echo("deletes")})
+	for line, want := range map[string]int{"DELETE /x": 200, "GET /x": 404, "DELETE /y": 404} {
+		if status, _, body := raw(t, addr, line, ""); status != want || want == 200 && !strings.Contains(body, "deletes /x") {
+			t.Errorf("%s: %d %q, want %d", line, status, body, want)
+		}
+	}
 	for _, path := range []string{"/", "//", "/v22", "//v2", "/./v2", "/V2", "/slash", "/metrics", "/healthz/"} {
 		if status, _, _ := raw(t, addr, "GET "+path, ""); status != 404 {
 			t.Errorf("%s: %d, want 404", path, status)

@@ -160,7 +160,8 @@ func taskPlaces(ctx context.Context, t *txn, project task.ProjectID, f history.C
 
 func (t *txn) connectorRow(ctx context.Context, p place) (row history.ConnectorRow, err error) {
 	if p.task != "" {
-		return history.ConnectorRow{Task: p.task}, nil
+		k, err := readTask(ctx, t, "num = $1", p.num)
+		return history.ConnectorRow{Task: &k}, err
 	}
 	err = each(ctx, t, "SELECT "+connectorColumns+" FROM connectors WHERE num = $1", []any{p.num}, func(r rows) (err error) {
 		row.Connector, err = scanConnector(r)

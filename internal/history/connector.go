@@ -44,6 +44,6 @@ type ConnectorFilter struct {
 
 // ConnectorRow is one of a list: a connector, or a task.
 type ConnectorRow struct {
-	Task      task.ID // empty: it is a connector
+	Task      *task.Task // nil: it is a connector
 	Connector Connector
 }

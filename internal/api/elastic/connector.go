@@ -62,10 +62,12 @@ func defaultRule(order int64, createdAt, updatedAt string) map[string]any {
 
 const defaultRuleID = "DEFAULT"
 
-// newID makes an id of 20 characters that need no escaping.
+// newID makes an id of 20 characters that need no escaping, and no quotes on a command
+// line.
 func newID() string {
 	var b [15]byte
 	rand.Read(b[:])
+	b[0] &= 0x7f // the first is a letter
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
@@ -87,7 +89,7 @@ func (a *API) createConnector(c *call) (answer, error) {
 				doc[name] = s
 			}
 		}
-		native, _, err := in.truth("is_native")
+		native, err := in.truth("is_native")
 		if err != nil {
 			return answer{}, err
 		}

@@ -70,11 +70,11 @@ func (d document) first(name string) document {
 	return m
 }
 
-// later returns now, or the first moment after a date of the document: times of one field
-// never stand still, since clients compare them.
-func (d document) later(name string, now time.Time) time.Time {
+// nextSeen returns now, or the first moment after the document's last_seen: it never stands
+// still, since clients compare it.
+func (d document) nextSeen(now time.Time) time.Time {
 	now = now.UTC().Truncate(time.Microsecond)
-	if t, ok := parseDate(d.text(name)); ok && !now.After(t) {
+	if t, ok := parseDate(d.text("last_seen")); ok && !now.After(t) {
 		return t.Add(time.Microsecond).Truncate(time.Microsecond)
 	}
 	return now

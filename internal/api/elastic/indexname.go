@@ -86,7 +86,7 @@ func (a *API) updateNative(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	native, _, err := in.truth("is_native")
+	native, err := in.truth("is_native")
 	if err != nil {
 		return answer{}, err
 	}

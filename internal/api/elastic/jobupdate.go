@@ -112,7 +112,7 @@ func (d document) count(name string) int64 {
 // checkInJob notes that the program that does a job lives.
 func (a *API) checkInJob(c *call) (answer, error) {
 	return a.updateJob(c, func(doc document) error {
-		doc["last_seen"] = formatDate(doc.later("last_seen", a.now()))
+		doc["last_seen"] = formatDate(doc.nextSeen(a.now()))
 		return nil
 	})
 }
@@ -131,7 +131,7 @@ func (a *API) claimJob(c *call) (answer, error) {
 	}
 	host, _ := in.text("worker_hostname")
 	return a.updateJob(c, func(doc document) error {
-		now := formatDate(doc.later("last_seen", a.now()))
+		now := formatDate(doc.nextSeen(a.now()))
 		doc["worker_hostname"], doc["status"], doc["started_at"], doc["last_seen"] = host, "in_progress", now, now
 		if cursor := in.get("sync_cursor"); cursor != nil && cursor.token == tokObject {
 			doc.merge(map[string]any{"connector": map[string]any{"sync_cursor": cursor.value()}})
@@ -231,7 +231,7 @@ func (a *API) jobStats(c *call) (answer, error) {
 	}
 	return a.updateJob(c, func(doc document) error {
 		if !given {
-			seen = doc.later("last_seen", a.now())
+			seen = doc.nextSeen(a.now())
 		}
 		doc.merge(set)
 		doc["last_seen"] = formatDate(seen)

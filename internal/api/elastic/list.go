@@ -92,17 +92,13 @@ func (a *API) listConnectors(c *call) (answer, error) {
 	out := page{total, make([]json.RawMessage, 0, len(rows))}
 	for _, row := range rows {
 		var raw json.RawMessage
-		if row.Task == "" {
+		if row.Task == nil {
 			raw, err = withID(row.Connector.ID, row.Connector.Doc)
 		} else {
-			raw, err = a.managedRow(c, row)
+			raw, err = a.managedRow(c, *row.Task)
 		}
 		if err != nil {
 			return answer{}, err
-		}
-		if raw == nil { // a task that was deleted since
-			out.Count--
-			continue
 		}
 		out.Results = append(out.Results, raw)
 	}

@@ -40,12 +40,8 @@ func (a *API) refuseManaged(c *call, id string) error {
 	return badState("Connector [%s] is managed by Lockstep: it stands for task [%s], which is changed through /api/v1 or the command line.", id, k.Name)
 }
 
-// managedRow is a task in a list; nil when it is gone.
-func (a *API) managedRow(c *call, row history.ConnectorRow) (json.RawMessage, error) {
-	k, managed, err := a.managed(c, string(row.Task))
-	if err != nil || !managed {
-		return nil, err
-	}
+// managedRow is a task in a list.
+func (a *API) managedRow(c *call, k task.Task) (json.RawMessage, error) {
 	doc, err := a.managedConnector(c, k)
 	if err != nil {
 		return nil, err
@@ -135,11 +131,12 @@ func managedJob(k task.Task, j history.ExternalJob) document {
 	if why := failure(j); why != "" {
 		doc["error"] = why
 	}
-	switch {
-	case j.State == task.JobCancelled:
+	switch j.State {
+	case task.JobCancelled:
 		doc["cancelation_requested_at"], doc["canceled_at"] = formatDate(j.ClosedAt), formatDate(j.EndedAt)
-	case j.State == task.JobCancelling:
+	case task.JobCancelling:
 		doc["cancelation_requested_at"] = formatDate(j.ClosedAt)
+	default:
 	}
 	if !j.EndedAt.IsZero() {
 		doc["completed_at"] = formatDate(j.EndedAt)

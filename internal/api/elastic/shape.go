@@ -69,19 +69,19 @@ func (in *input) text(name string) (s string, given bool) {
 	return n.text, true
 }
 
-// truth reads a boolean, which may be written as text.
-func (in *input) truth(name string) (value, given bool, err error) {
+// truth reads a boolean, which may be written as text; an absent one is false.
+func (in *input) truth(name string) (bool, error) {
 	n := in.get(name)
 	switch {
 	case n == nil || n.token == tokNull:
-		return false, false, nil
+		return false, nil
 	case n.token == tokBool:
-		return n.truth, true, nil
+		return n.truth, nil
 	}
 	if n.text != "true" && n.text != "false" {
-		return false, false, in.bad(name, illegalArgument("Failed to parse value [%s] as only [true] or [false] are allowed.", n.text))
+		return false, in.bad(name, illegalArgument("Failed to parse value [%s] as only [true] or [false] are allowed.", n.text))
 	}
-	return n.text == "true", true, nil
+	return n.text == "true", nil
 }
 
 // word returns the text of a field in lower case when it is one of these.

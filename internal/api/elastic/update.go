@@ -75,7 +75,7 @@ func (a *API) update(c *call, fam family, f func(document) error, by func(string
 // checkIn notes that the connector's program lives.
 func (a *API) checkIn(c *call) (answer, error) {
 	return a.report(c, func(doc document) error {
-		doc["last_seen"] = formatDate(doc.later("last_seen", a.now()))
+		doc["last_seen"] = formatDate(doc.nextSeen(a.now()))
 		return nil
 	})
 }

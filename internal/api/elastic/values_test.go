@@ -117,8 +117,17 @@ func TestQuery(t *testing.T) {
 		s, pattern string
 		want       bool
 	}{
-		{"google-drive", "drive", true}, {"google-drive", "Drive", false}, {"google-drive", "g*e", true}, {"google-drive", "g?r", false}, {"google-drive", "d?ive", true},
-		{"", "", true}, {"", "a", false}, {"a", "", true}, {"aab", "*ab*b", false}, {"aabab", "ab*b", true}, {"abc", "***", true},
+		{"google-drive", "drive", true},
+		{"google-drive", "Drive", false},
+		{"google-drive", "g*e", true},
+		{"google-drive", "g?r", false},
+		{"google-drive", "d?ive", true},
+		{"", "", true},
+		{"", "a", false},
+		{"a", "", true},
+		{"aab", "*ab*b", false},
+		{"aabab", "ab*b", true},
+		{"abc", "***", true},
 	} {
 		if got := elastic.Contains(c.s, c.pattern); got != c.want {
 			t.Errorf("%q in %q: %v", c.pattern, c.s, got)

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -35,7 +36,6 @@ type world struct {
 	path    string // of the database
 	db      *db.Store
 	control *control.Control
-	start   time.Time
 	users   map[string]user
 }
 
@@ -54,11 +54,36 @@ func (buckets) Bucket(_ context.Context, _ task.ProjectID, l task.Location) (obj
 	return mem.New(l.Bucket), nil
 }
 
+// template is an empty database: copying it costs less than migrating each anew.
+var template = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "lockstep-template-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	path := filepath.Join(dir, "lockstep.db")
+	store, err := db.Open(context.Background(), db.Config{Path: path}) // it outlives the first test
+	if err != nil {
+		return nil, err
+	}
+	if err := store.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
+	empty, err := template()
+	if err != nil {
+		tb.Fatal(err)
+	}
 	began := time.Now()
 	now := func() time.Time { return clockStart.Add(time.Since(began)) }
 	path := filepath.Join(tb.TempDir(), "lockstep.db")
+	if err := os.WriteFile(path, empty, 0o600); err != nil {
+		tb.Fatal(err)
+	}
 	store, err := db.Open(tb.Context(), db.Config{Path: path, Now: now})
 	if err != nil {
 		tb.Fatal(err)
@@ -164,13 +189,6 @@ func (w *world) want(method, path, body string, status int) map[string]any {
 		w.Fatalf("%s %s: %v in %s", method, path, err, r.body)
 	}
 	return out
-}
-
-// reason returns why a request was refused.
-func reason(answer map[string]any) string {
-	e, _ := answer["error"].(map[string]any)
-	s, _ := e["reason"].(string)
-	return s
 }
 
 func (w *world) operator() control.Caller {

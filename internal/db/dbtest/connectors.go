@@ -70,8 +70,8 @@ func testConnectorsListed(t *testing.T, open Open) {
 		w.must(err)
 		var got []string
 		for _, r := range page {
-			if r.Task != "" {
-				r.Connector.IndexName = "lockstep-" + string(r.Task)
+			if r.Task != nil {
+				r.Connector.IndexName = "lockstep-" + string(r.Task.ID)
 			}
 			got = append(got, r.Connector.IndexName)
 		}

@@ -341,7 +341,7 @@ func (r *run) strangers() {
 }
 
 func (r *run) teardown() {
-	gone, err := r.es.Connector.Delete("my-connector").Hard(true).DeleteSyncJobs(true).Do(r.ctx)
+	gone, err := r.es.Connector.Delete("my-connector").DeleteSyncJobs(true).Do(r.ctx)
 	r.must("delete", err)
 	r.check("delete", gone.Acknowledged, gone)
 	list, err := r.es.Connector.SyncJobList().ConnectorId("my-connector").Do(r.ctx)

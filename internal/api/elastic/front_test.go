@@ -1,0 +1,63 @@
+package elastic_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/lockstep-sync/lockstep/internal/api/elastic"
+)
+
+// Every way in that clients use, whatever the case of its name; and none that is half.
+func TestAuthentication(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	u := w.users["viewer"]
+	pair := base64.StdEncoding.EncodeToString([]byte(u.id + ":" + u.secret))
+	for header, want := range map[string]int{
+		"ApiKey " + pair: 200, "APIKey " + pair: 200, "apikey  " + pair + " ": 200, "Basic " + pair: 200, "basic " + pair: 200,
+		"Bearer " + u.id + ":" + u.secret: 200,
+		"":                                401, "ApiKey": 401, "ApiKey ": 401, "ApiKey !!!": 401, "ApiKey " + u.id + ":" + u.secret: 401, "Bearer " + pair: 401,
+		"ApiKey " + base64.StdEncoding.EncodeToString([]byte(u.id)): 401, "ApiKey " + base64.StdEncoding.EncodeToString([]byte(u.id+":")): 401,
+		"ApiKey " + base64.StdEncoding.EncodeToString([]byte(":"+u.secret)): 401, "ApiKey " + base64.StdEncoding.EncodeToString([]byte(u.id+":wrong")): 401,
+		"Negotiate " + pair: 401,
+	} {
+		r := w.do("nobody", "GET", "/_connector", "", "Authorization", header)
+		if r.status != want {
+			t.Errorf("%q: %d %s", header, r.status, r.body)
+		}
+		if want == 401 && len(r.header["Www-Authenticate"]) != 3 {
+			t.Errorf("%q: the ways in are %q", header, r.header["Www-Authenticate"])
+		}
+	}
+}
+
+// Bodies that would cost too much are refused before they do.
+func TestBodiesHaveAnEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.want("PUT", "/_connector/c", "", 201)
+	for what, c := range map[string]struct {
+		body   string
+		status int
+	}{
+		"large":    {`{"sync_cursor":{"a":"` + strings.Repeat("x", elastic.MaxBody) + `"}}`, 413},
+		"deep":     {`{"sync_cursor":` + strings.Repeat(`{"a":`, 1000) + "1" + strings.Repeat("}", 1001), 400},
+		"unclosed": {strings.Repeat("[", 1_000_000), 400},
+		"wide":     {`{"sync_cursor":{"a":[` + strings.Repeat("1,", 500_000) + `1]}}`, 200},
+		"a name":   {`{"last_sync_error":"` + strings.Repeat("é", 10_000) + `"}`, 200},
+	} {
+		r := w.do("operator", "PUT", "/_connector/c/_last_sync", c.body)
+		if r.status != c.status || !json.Valid(r.body) {
+			t.Errorf("%s: %d %.200s", what, r.status, r.body)
+		}
+	}
+	for path, body := range map[string]string{
+		"_name": `{"name":"` + strings.Repeat("x", 1025) + `"}`, "_service_type": `{"service_type":"` + strings.Repeat("x", 513) + `"}`,
+	} {
+		if r := w.do("operator", "PUT", "/_connector/c/"+path, body); r.status != 400 || !strings.Contains(string(r.body), "too long") {
+			t.Errorf("%s: %d %.200s", path, r.status, r.body)
+		}
+	}
+}
