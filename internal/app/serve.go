@@ -101,7 +101,7 @@ func NewService(ctx context.Context, cfg ServeConfig) (_ *Service, err error) {
 	if err := s.ensureKey(ctx); err != nil {
 		return nil, err
 	}
-	return s, s.listen()
+	return s, s.listen(ctx)
 }
 
 // afterCrash is how long stores may still be busy with requests of a process that was
@@ -142,8 +142,8 @@ func (s *Service) URL() string {
 	return scheme + "://" + net.JoinHostPort(host, fmt.Sprint(addr.Port))
 }
 
-func (s *Service) listen() (err error) {
-	s.listener, err = net.Listen("tcp", s.cfg.Listen)
+func (s *Service) listen(ctx context.Context) (err error) {
+	s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Listen)
 	if err != nil {
 		return &task.Error{
 			Kind: task.Unavailable, Code: "CANNOT_LISTEN", Text: fmt.Sprintf("cannot listen on %s: %v", s.cfg.Listen, err),
