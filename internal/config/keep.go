@@ -81,8 +81,10 @@ func (k *Keep) check() error {
 		age  *Age
 		def  Age
 	}{
-		{"jobs", &k.Jobs, DefaultKeep.Jobs}, {"failures", &k.Failures, DefaultKeep.Failures},
-		{"intervals", &k.Intervals, DefaultKeep.Intervals}, {"lists", &k.Lists, DefaultKeep.Lists},
+		{"jobs", &k.Jobs, DefaultKeep.Jobs},
+		{"failures", &k.Failures, DefaultKeep.Failures},
+		{"intervals", &k.Intervals, DefaultKeep.Intervals},
+		{"lists", &k.Lists, DefaultKeep.Lists},
 	} {
 		if *f.age == 0 {
 			*f.age = f.def

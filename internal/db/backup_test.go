@@ -81,7 +81,7 @@ func TestBackupsThatAreNone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		if _, err := conn.ExecContext(t.Context(), sqlText); err != nil {
 			t.Fatal(err)
 		}

@@ -36,7 +36,9 @@ func (s *Store) Retire(ctx context.Context, keep Retention) (more bool, err erro
 		age time.Duration
 		do  func(context.Context, int64) (bool, error)
 	}{
-		{keep.Lists, s.retireLists}, {keep.Failures, s.retireFailures}, {keep.Intervals, s.retireIntervals},
+		{keep.Lists, s.retireLists},
+		{keep.Failures, s.retireFailures},
+		{keep.Intervals, s.retireIntervals},
 		{keep.Jobs, func(ctx context.Context, before int64) (bool, error) {
 			lists := int64(0)
 			if keep.Lists > 0 {

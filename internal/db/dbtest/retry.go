@@ -136,8 +136,20 @@ func testLaterRecordClosesFailure(t *testing.T, open Open) {
 	if len(fs) != 1 {
 		t.Fatalf("open failures %+v, want the latest alone", fs)
 	}
+	w.open(1)
 	w.job(w.retry(queue.Retry{}).ID, task.Counts{Requested: 1})
 	w.work(synced)
 	w.total(task.Counts{Requested: 2, Failed: 1, Synced: 1, Bytes: 10})
 	w.job(w.retry(queue.Retry{}).ID, task.Counts{}) // the other is closed
+	w.open(0)
+}
+
+// open wants so many failures of the task to be open.
+func (w *world) open(want int64) {
+	w.Helper()
+	m, err := w.s.Watermarks(w.Context(), w.task.ID)
+	w.must(err)
+	if m.Open != want {
+		w.Fatalf("%d failures are open, want %d", m.Open, want)
+	}
 }

@@ -69,7 +69,7 @@ type bench struct {
 	options
 	postgres *pgserver.Server // nil: SQLite
 	out      io.Writer
-	log *os.File
+	log      *os.File
 }
 
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
@@ -92,7 +92,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if b.log, err = os.Create(filepath.Join(o.dir, "log")); err != nil {
 		return err
 	}
-	defer b.log.Close()
+	defer func() { _ = b.log.Close() }()
 	if b.lockstep == "" {
 		b.lockstep = filepath.Join(o.dir, "lockstep")
 		build := exec.CommandContext(ctx, "go", "build", "-o", b.lockstep, "github.com/lockstep-sync/lockstep/cmd/lockstep")

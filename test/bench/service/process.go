@@ -232,7 +232,7 @@ func (w *world) settled(ctx context.Context, n int64) (counts, error) {
 		if err != nil || c.Pending == 0 && c.Requested >= n {
 			return c, err
 		}
-		if err := wait(ctx, 20*time.Millisecond); err != nil {
+		if err := wait(ctx, 200*time.Millisecond); err != nil {
 			return c, err
 		}
 	}

@@ -196,7 +196,7 @@ func (w *world) fsyncs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }() // strace writes it
 	trace := exec.CommandContext(ctx, path, "-f", "-q", "-e", "trace=fsync,fdatasync", "-o", out.Name(), "-p", fmt.Sprint(w.service.Process.Pid))
 	if err := trace.Start(); err != nil {
 		return err
