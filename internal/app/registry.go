@@ -16,6 +16,7 @@ import (
 	"github.com/lockstep-sync/lockstep/internal/objstore/retry"
 	"github.com/lockstep-sync/lockstep/internal/secret"
 	"github.com/lockstep-sync/lockstep/internal/task"
+	"github.com/lockstep-sync/lockstep/internal/transfer"
 	"github.com/lockstep-sync/lockstep/internal/worker"
 )
 
@@ -139,11 +140,11 @@ func (r *registry) openTask(ctx context.Context, k task.Task, read time.Time) (*
 func (r *registry) newEnds(ctx context.Context, k task.Task, src, dst *openEndpoint) (*openEnds, error) {
 	from, err := src.bucket(ctx, k.Source.Bucket)
 	if err != nil {
-		return nil, err
+		return nil, worker.Refused(k, transfer.Source, err)
 	}
 	to, err := dst.bucket(ctx, k.Destination.Bucket)
 	if err != nil {
-		return nil, err
+		return nil, worker.Refused(k, transfer.Destination, err)
 	}
 	ends, err := worker.NewEnds(worker.EndsConfig{Task: k, Src: from, Dst: to, Ours: r.isOurs})
 	if err != nil {
