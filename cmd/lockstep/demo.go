@@ -128,11 +128,18 @@ func (c *cli) tryNext(s *app.Demo) {
 	if k := s.FirstKey(); !k.Secret.Empty() {
 		fmt.Fprintf(c.stdout, "  export LOCKSTEP_URL=%s LOCKSTEP_ACCESS_KEY=%s LOCKSTEP_SECRET_KEY=%s\n", s.URL(), k.ID, k.Secret.Reveal())
 	}
-	fmt.Fprint(c.stdout, `  lockstep status demo                        is it in step, how far behind, what failed
-  lockstep explain demo photos/a+b.jpg        both sides of one object, the verdict, the rule
-  lockstep retry demo                         the failed ones again
-  lockstep prove demo                         counts every record again
-Ctrl-C ends it. What follows are events: an object changes at the source every 2 s.
-
-`)
+	name := self(os.Args[0])
+	t := table(c.stdout, "")
+	for _, try := range [][2]string{
+		{name + " status demo", "is it in step, how far behind, what failed"},
+		{name + " explain demo photos/a+b.jpg", "both sides of one object, the verdict, the rule"},
+		{name + " explain demo " + s.Blocked(), "one that failed: why, and what was tried"},
+		{"rm -r " + s.InTheWay(), "what is in the way of the failed ones"},
+		{name + " retry demo --wait", "the failed ones again"},
+		{name + " prove demo", "counts every record again"},
+	} {
+		t.row("  "+try[0], "# "+try[1])
+	}
+	_ = t.Flush() // a lost screen does not stop the demo
+	fmt.Fprint(c.stdout, "Ctrl-C ends it. What follows are events: an object changes at the source every 2 s.\n\n")
 }

@@ -119,8 +119,11 @@ func (r *remote) showProof(p native.Proof) error {
 		name            string
 		stored, shipped int64
 	}{
-		{"received", in.Received, rows.Uploaded.Received}, {"synced", in.Synced, rows.Uploaded.Synced}, {"failed", in.Failed, rows.Uploaded.Failed},
-		{"ignored", in.Ignored, rows.Uploaded.Ignored}, {"retried", in.Retried, rows.Uploaded.Retried},
+		{"received", in.Received, rows.Uploaded.Received},
+		{"synced", in.Synced, rows.Uploaded.Synced},
+		{"failed", in.Failed, rows.Uploaded.Failed},
+		{"ignored", in.Ignored, rows.Uploaded.Ignored},
+		{"retried", in.Retried, rows.Uploaded.Retried},
 	} {
 		t.row("lines of "+l.name, "", formatCount(l.stored), formatCount(l.shipped))
 	}

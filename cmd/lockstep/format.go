@@ -62,6 +62,17 @@ func formatDuration(d time.Duration) string {
 	return "more than 100 days"
 }
 
+// formatLag is a lag in seconds: 3.1 ms, 250 ms, then as formatDuration.
+func formatLag(seconds float64) string {
+	switch ms := seconds * 1000; {
+	case ms < 10:
+		return fmt.Sprintf("%.1f ms", ms)
+	case ms < 1000:
+		return fmt.Sprintf("%.0f ms", ms)
+	}
+	return formatDuration(time.Duration(seconds * float64(time.Second)))
+}
+
 // parseBytes reads a number of bytes as plan's rules do: K, M, G, T, P are powers
 // of 1,024 and may be followed by i or iB. KB and its like are refused, because
 // half of the world means 1,000 by it.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,8 +24,8 @@ import (
 const defaultListen = "127.0.0.1:8321"
 
 func (c *cli) serveCommand() *cobra.Command {
-	cfg := config.Serve{}
-	var file, logFormat string
+	cfg := config.Serve{Keep: config.DefaultKeep}
+	var file, logFormat, cpuProfile string
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:   "serve [--data DIR] [--listen HOST:PORT] [flags]",
@@ -39,7 +40,12 @@ func (c *cli) serveCommand() *cobra.Command {
 			cfg.SealKey = c.env(secret.KeyVariable)
 			cfg.Project = task.ProjectID(c.env("LOCKSTEP_PROJECT"))
 			cfg.AccessKey, cfg.SecretKey = task.KeyID(c.env("LOCKSTEP_ACCESS_KEY")), secret.New(c.env("LOCKSTEP_SECRET_KEY"))
-			return c.serve(cmd.Context(), app.ServeConfig{Serve: cfg, Log: serviceLog(c.stderr, logFormat, verbose), Version: thisBuild().Version})
+			profiled, err := startProfile(cpuProfile)
+			if err != nil {
+				return err
+			}
+			err = c.serve(cmd.Context(), app.ServeConfig{Serve: cfg, Log: serviceLog(c.stderr, logFormat, verbose), Version: thisBuild().Version})
+			return errors.Join(err, profiled())
 		},
 	}
 	f := cmd.Flags()
@@ -56,8 +62,14 @@ func (c *cli) serveCommand() *cobra.Command {
 	f.StringVar(&cfg.OMS.KeyForm, "oms-keys", "form", "OMS: encoding of event keys: form (+ is a space), path (+ is a plus)")
 	f.IntVar(&cfg.OMS.MaxTasks, "oms-max-tasks", 0, "OMS: most synchronization tasks of a project made by its API (default no limit)")
 	f.StringArrayVar(&cfg.OMS.AllowHosts, "oms-allow-host", nil, "OMS: HOST, HOST:PORT or *.DOMAIN of stores that clients may name by address instead of a region; repeatable (default none)")
+	f.Var(&cfg.Keep.Jobs, "keep-jobs", "how long ended jobs stay, e.g. 90d, 2y, forever; totals and the audit chain stay for ever")
+	f.Var(&cfg.Keep.Failures, "keep-failures", "how long failed records stay whose key has ended otherwise since")
+	f.Var(&cfg.Keep.Intervals, "keep-intervals", "how long 5-minute statistics stay; months stay for ever")
+	f.Var(&cfg.Keep.Lists, "keep-lists", "how long lists stay that the destination does not take")
+	f.Float64Var(&cfg.KeyRate, "key-rate", 10_000, "most requests a second of one access key; more are answered 429")
 	f.StringVar(&file, "config", "", "YAML file of these flags, e.g. listen: 0.0.0.0:8321; flags and LOCKSTEP_… variables win over it")
 	f.StringVar(&logFormat, "log-format", "text", "text or json")
+	f.StringVar(&cpuProfile, "cpu-profile", "", "write a CPU profile to this file when it ends")
 	f.BoolVar(&verbose, "verbose", false, "log requests and each step")
 	return cmd
 }

@@ -34,8 +34,8 @@ func (r *remote) statusCommand() *cobra.Command {
 func sentence(s native.Status) string {
 	var b strings.Builder
 	switch n := s.Counts; {
-	case n.Failed > 0:
-		fmt.Fprintf(&b, "Needs you: %s failed", plural(n.Failed, "record"))
+	case s.Open > 0:
+		fmt.Fprintf(&b, "Needs you: %s failed", plural(s.Open, "record"))
 		if n.Pending > 0 {
 			fmt.Fprintf(&b, ", %s waiting", formatCount(n.Pending))
 		}
@@ -46,10 +46,10 @@ func sentence(s native.Status) string {
 	case n.Requested == 0:
 		b.WriteString("Nothing yet: no event was sent and no scan has run")
 	default:
-		b.WriteString("In sync")
+		b.WriteString("In sync as of " + s.At.Local().Format(time.TimeOnly))
 	}
 	if s.Counts.Requested > 0 {
-		fmt.Fprintf(&b, " (heard by events %s, proven by scan %s)", ago(s.Heard), ago(s.Proven))
+		fmt.Fprintf(&b, "; heard by events %s, proven by scan %s", ago(s.Heard), ago(s.Proven))
 	}
 	return b.String() + "."
 }
@@ -59,10 +59,13 @@ func (r *remote) statusOne(ctx context.Context, api *client.Client, s native.Sta
 	if n := s.Counts; n.Unchanged+n.Deleted+n.Missed+n.Bytes > 0 {
 		fmt.Fprintf(r.stdout, "of these %s unchanged, %s deleted; %s copied\n", formatCount(n.Unchanged), formatCount(n.Deleted), formatBytes(n.Bytes))
 	}
+	if l := s.Lag; l != nil {
+		fmt.Fprintf(r.stdout, "accepted → visible, last hour: p50 %s, p99 %s, max %s (%s)\n", formatLag(l.P50), formatLag(l.P99), formatLag(l.Max), plural(l.Records, "record"))
+	}
 	if s.Missed > 0 {
 		fmt.Fprintf(r.stdout, "%.2g %% of the changes before the last scan came without an event\n", 100*s.Missed)
 	}
-	if s.Counts.Failed > 0 {
+	if s.Open > 0 {
 		return r.statusFailures(ctx, api, s)
 	}
 	return nil
@@ -126,7 +129,7 @@ func (r *remote) statusAll(ctx context.Context, api *client.Client) error {
 		}
 		sum.Add(all[i].Counts.Counts)
 	}
-	if sum.Failed > 0 {
+	if slices.ContainsFunc(all, func(s native.Status) bool { return s.Open > 0 }) {
 		r.code = exitFailures
 	}
 	slices.SortStableFunc(all, func(a, b native.Status) int { return worse(b) - worse(a) })
@@ -137,13 +140,13 @@ func (r *remote) statusAll(ctx context.Context, api *client.Client) error {
 	case len(all) == 1:
 		return r.statusOne(ctx, api, all[0])
 	case worse(all[0]) == 0:
-		fmt.Fprintf(r.stdout, "In sync: %s.\n%s\n\n", plural(int64(len(all)), "task"), countsLine(sum))
+		fmt.Fprintf(r.stdout, "In sync as of "+all[0].At.Local().Format(time.TimeOnly)+": all of %s.\n%s\n\n", plural(int64(len(all)), "task"), countsLine(sum))
 	default:
 		fmt.Fprintf(r.stdout, "%s: %s\n%s\n\n", printable(all[0].Name), sentence(all[0]), countsLine(sum))
 	}
 	t := table(r.stdout, "TASK STATE PENDING FAILED HEARD PROVEN")
 	for _, s := range all {
-		t.row(printable(s.Name), s.State, formatCount(s.Counts.Pending), formatCount(s.Counts.Failed), ago(s.Heard), ago(s.Proven))
+		t.row(printable(s.Name), s.State, formatCount(s.Counts.Pending), formatCount(s.Open), ago(s.Heard), ago(s.Proven))
 	}
 	return t.Flush()
 }
@@ -151,7 +154,7 @@ func (r *remote) statusAll(ctx context.Context, api *client.Client) error {
 // worse orders tasks: failures before backlogs before peace.
 func worse(s native.Status) int {
 	switch {
-	case s.Counts.Failed > 0:
+	case s.Open > 0:
 		return 2
 	case s.Counts.Pending > 0:
 		return 1

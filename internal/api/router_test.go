@@ -157,7 +157,7 @@ func TestLogAndPanic(t *testing.T) {
 	t.Parallel()
 	log := &lockedBuffer{}
 	count := &counter{}
-	r := api.NewRouter(api.Config{Log: slog.New(slog.NewJSONHandler(log, nil)), Observer: count, MaxBody: 10})
+	r := api.NewRouter(api.Config{Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), Observer: count, MaxBody: 10})
 	r.Add(api.Route{Name: "hooks", Prefix: "/hooks", Mask: func(string) string { return "/hooks/-" }, Handler: echo("hooks")})
 	r.Add(api.Route{Name: "panics", Prefix: "/panics", Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("s3cr3t") })})
 	r.Add(api.Route{Name: "body", Prefix: "/body", Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

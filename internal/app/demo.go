@@ -114,6 +114,21 @@ func demoData(dir string) error {
 	return os.Rename(begun, src)
 }
 
+// Blocked is a key whose copy fails: there is a directory where its file must go.
+func (d *Demo) Blocked() string { return demoKey(demoObjects - 1) }
+
+// InTheWay is a pattern of the directories that keep Blocked and its like from being
+// copied, for a shell.
+func (d *Demo) InTheWay() string {
+	_, _, dst := demoBuckets(d.Dir)
+	if here, err := os.Getwd(); err == nil {
+		if near, err := filepath.Rel(here, dst); err == nil && !strings.HasPrefix(near, "..") {
+			dst = near
+		}
+	}
+	return filepath.Join(dst, fmt.Sprintf("photos/*/99[%d-9].jpg", 10-demoBlocked))
+}
+
 func writeFile(path string, body []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err

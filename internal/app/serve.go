@@ -47,6 +47,7 @@ type Service struct {
 	server   *http.Server
 	stopping chan struct{}
 	metrics  *serviceMetrics
+	lags     lags
 	firstKey FirstKey
 }
 
@@ -92,14 +93,15 @@ func NewService(ctx context.Context, cfg ServeConfig) (_ *Service, err error) {
 			return nil, err
 		}
 	}
+	s.lags.store = s.db
 	s.stores = newRegistry(s.db, box, cfg.Log)
 	s.in = queue.NewCommitter(s.db, queue.CommitterConfig{})
-	s.control = control.New(control.Config{Store: changingStore{s.db, s.stores}, Accept: s.in, Box: box, Stores: s.stores})
+	s.control = control.New(control.Config{Store: changingStore{s.db, s.stores}, Accept: s.in, Box: box, Stores: s.stores, KeyRate: cfg.KeyRate})
 	s.metrics = newServiceMetrics(s)
 	if err := s.ensureKey(ctx); err != nil {
 		return nil, err
 	}
-	return s, s.listen()
+	return s, s.listen(ctx)
 }
 
 // afterCrash is how long stores may still be busy with requests of a process that was
@@ -140,8 +142,8 @@ func (s *Service) URL() string {
 	return scheme + "://" + net.JoinHostPort(host, fmt.Sprint(addr.Port))
 }
 
-func (s *Service) listen() (err error) {
-	s.listener, err = net.Listen("tcp", s.cfg.Listen)
+func (s *Service) listen(ctx context.Context) (err error) {
+	s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Listen)
 	if err != nil {
 		return &task.Error{
 			Kind: task.Unavailable, Code: "CANNOT_LISTEN", Text: fmt.Sprintf("cannot listen on %s: %v", s.cfg.Listen, err),
@@ -198,6 +200,11 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 	}
 	err := g.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if e := s.lags.flush(last); e != nil {
+		s.log.WarnContext(ctx, "the last lags are lost", "error", e)
+	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil
 	}
@@ -213,7 +220,7 @@ func (s *Service) workers(node task.NodeID) []func(context.Context) error {
 		Node: node, Partitions: s.db, Scans: s.db, Jobs: s.db, Stores: s.stores, Log: s.log, Sweep: 500 * time.Millisecond,
 	})
 	lists := worker.NewUploader(worker.UploaderConfig{Outbox: s.db, Stores: listStores{s.stores}, Log: s.log})
-	janitor := worker.NewJanitor(worker.JanitorConfig{Jobs: s.db, Log: s.log, Every: time.Second, Chores: s.chores()})
+	janitor := worker.NewJanitor(worker.JanitorConfig{Jobs: s.db, Log: s.log, Every: time.Second, Ended: s.metrics.jobEnded, Chores: s.chores()})
 	return []func(context.Context) error{lanes.Run, scans.Run, lists.Run, janitor.Run}
 }
 
@@ -223,6 +230,8 @@ const onceKept = 24 * time.Hour
 func (s *Service) chores() []worker.Chore {
 	return []worker.Chore{
 		{Name: "forget idempotency keys", Every: time.Hour, Do: func(ctx context.Context) error { return s.db.ForgetOnce(ctx, onceKept) }},
+		{Name: "store lags", Every: lagEvery, Do: s.lags.flush},
+		{Name: "retention", Every: time.Minute, Do: s.retire},
 	}
 }
 

@@ -64,7 +64,7 @@ func readProfile(path string) (map[string]string, error) {
 	if err != nil {
 		return nil, bad("cannot be read", "make it with lines LOCKSTEP_URL=…, LOCKSTEP_ACCESS_KEY=…, LOCKSTEP_SECRET_KEY=…", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // nothing was written
 	info, err := f.Stat()
 	if err != nil {
 		return nil, bad("cannot be read", "", err)

@@ -37,7 +37,10 @@ type Serve struct {
 
 	TLSCert, TLSKey string // PEM files; both or none
 
-	OMS OMS
+	OMS  OMS
+	Keep Keep
+	// KeyRate is how many requests a second one access key may make; 0: 10,000.
+	KeyRate float64
 
 	Project   task.ProjectID // of the first access key
 	AccessKey task.KeyID     // the first access key; empty: one is made
@@ -104,6 +107,9 @@ func (c *Serve) Check() error {
 	}
 	if (c.AccessKey == "") != c.SecretKey.Empty() {
 		return invalid("KEY_INCOMPLETE", "LOCKSTEP_ACCESS_KEY and LOCKSTEP_SECRET_KEY go together", "set both, or none to have a key made")
+	}
+	if err := c.Keep.check(); err != nil {
+		return err
 	}
 	return c.checkRest()
 }

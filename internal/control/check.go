@@ -63,8 +63,11 @@ func (c *Control) CheckEndpoint(ctx context.Context, who Caller, id task.Endpoin
 		return Check{}, err
 	}
 	b, err := c.bucket(ctx, who.Project, task.Location{Endpoint: id, Bucket: r.Bucket, Prefix: r.Prefix})
-	if err != nil {
+	if _, ours := errors.AsType[*task.Error](err); ours {
 		return Check{}, err
+	}
+	if err != nil { // the store's answer to a driver that looks at the bucket first
+		return unopened(r, err), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
@@ -74,6 +77,17 @@ func (c *Control) CheckEndpoint(ctx context.Context, who Caller, id task.Endpoin
 		p.write(ctx)
 	}
 	return Check{Probes: p.done, Policy: policy(r, p.done)}, nil
+}
+
+// unopened is the check of a bucket that cannot even be opened.
+func unopened(r CheckRequest, err error) Check {
+	var p prober
+	p.try("list", []string{"s3:ListBucket"}, func() error { return err })
+	p.skip("get", "tags")
+	if r.Write {
+		p.skip("put", "set tags", "multipart", "delete")
+	}
+	return Check{Probes: p.done, Policy: policy(r, p.done)}
 }
 
 // prober tries one thing after the other.

@@ -24,6 +24,9 @@ type Rows struct {
 	Stored, Uploaded          Lines // list lines in the outbox and in the destination
 	// Unlisted is the part of ignored that no list names.
 	Unlisted int64
+	// RetiredFailures and Retired are what retention has removed.
+	RetiredFailures int64
+	Retired         Lines
 }
 
 // Lines count list lines by list.
@@ -62,7 +65,7 @@ func (c *Control) ProveJob(ctx context.Context, who Caller, id task.JobID) (Proo
 func proofOf(id task.ID, job task.JobID, p history.Proof) Proof {
 	out := Proof{Task: id, Job: job, Counts: p.Counted, Rows: Rows{
 		Waiting: p.Waiting, Staged: p.Staged, Failures: p.Failures, Unlisted: p.Unlisted,
-		Stored: linesOf(p.Stored), Uploaded: linesOf(p.Uploaded),
+		Stored: linesOf(p.Stored), Uploaded: linesOf(p.Uploaded), RetiredFailures: p.Retired.Failures, Retired: linesOf(p.Retired.Lines),
 	}}
 	if err := p.Check(); err != nil {
 		out.Broken = err.Error()

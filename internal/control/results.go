@@ -83,7 +83,7 @@ type Status struct {
 }
 
 // InStep says whether nothing that Lockstep heard of is outstanding.
-func (s Status) InStep() bool { return s.Counts.Pending() == 0 && s.Counts.Failed == 0 }
+func (s Status) InStep() bool { return s.Counts.Pending() == 0 && s.Marks.Open == 0 }
 
 // Behind is how far the destination lags behind what was heard; 0 when nothing is open.
 func (s Status) Behind() time.Duration {

@@ -141,11 +141,7 @@ func versions[T any](ctx context.Context, p *goose.Provider, river *rivermigrate
 		return 0, false, err
 	}
 	if at > target {
-		return 0, false, &task.Error{
-			Kind: task.Conflict, Code: "SCHEMA_TOO_NEW",
-			Text: fmt.Sprintf("the database has schema version %d; this program knows %d", at, target),
-			Next: "use the program that migrated it, or restore the backup made before",
-		}
+		return 0, false, schemaTooNew(at, target)
 	}
 	if at < target {
 		return at, true, nil

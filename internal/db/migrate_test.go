@@ -53,7 +53,7 @@ func TestSQLiteIsCopiedBeforeMigration(t *testing.T) {
 	fill(t, open1(t, path))
 	wantTask(t, open1(t, path)) // nothing to migrate, no copy
 	copies := func() []string {
-		found, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*.v[0-9]*-*"))
+		found, err := filepath.Glob(filepath.Join(filepath.Dir(path), "*.v*-*"))
 		if err != nil {
 			t.Fatal(err)
 		}

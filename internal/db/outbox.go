@@ -203,3 +203,17 @@ func (s *Store) ManifestWritten(ctx context.Context, job task.JobID) error {
 		return err
 	})
 }
+
+// ListsWaiting returns how many sealed lists wait for their upload, and the time the oldest
+// was sealed; the zero time when none does.
+func (s *Store) ListsWaiting(ctx context.Context) (n int64, oldest time.Time, err error) {
+	err = s.read(ctx, func(ctx context.Context, t *txn) error {
+		var first *int64
+		err := one(ctx, t, "SELECT count(*), min(sealed_at) FROM list_files WHERE uploaded_at = 0", nil, &n, &first)
+		if err == nil && first != nil {
+			oldest = fromMicros(*first)
+		}
+		return err
+	})
+	return n, oldest, err
+}

@@ -53,7 +53,7 @@ func (s *Store) ProveTask(ctx context.Context, id task.ID) (p history.Proof, err
 			[]any{num}, byEvents.into()...); err != nil {
 			return err
 		}
-		p.Named = byEvents.Requested
+		p.Named = byEvents.Requested + p.Retired.Named
 		return one(ctx, t, "SELECT count(*) FROM pending WHERE task = $1 AND retry = 0", []any{num}, &p.Waiting)
 	})
 	return p, err
@@ -90,6 +90,9 @@ func recount(ctx context.Context, t *txn, where string, num int64, c counts) (p 
 			p.Uploaded[kind] = n
 			return err
 		}); err != nil {
+		return p, err
+	}
+	if p.Retired, err = remains(ctx, t, where, num); err != nil {
 		return p, err
 	}
 	p.ByReason, err = reasons(ctx, t, where, num)

@@ -41,7 +41,7 @@ func sqliteURL(path string, extra url.Values) string {
 			q.Add(k, v)
 		}
 	}
-	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
+	return fileURL(path, q)
 }
 
 func openSQLite(ctx context.Context, s *Store) (engine, error) {

@@ -89,8 +89,9 @@ func (s *Store) Reasons(ctx context.Context, id task.ID, job task.JobID) (out ma
 
 func reasons(ctx context.Context, t *txn, where string, num int64) (map[task.Outcome]map[task.Reason]int64, error) {
 	out := map[task.Outcome]map[task.Reason]int64{}
-	err := each(ctx, t, "SELECT outcome, reason, CAST(sum(n) AS BIGINT) FROM reason_counts WHERE "+where+
-		" GROUP BY outcome, reason HAVING sum(n) <> 0", []any{num}, func(r rows) error {
+	err := each(ctx, t, "SELECT outcome, reason, CAST(sum(n) AS BIGINT) FROM (SELECT outcome, reason, n FROM reason_counts WHERE "+where+
+		" UNION ALL SELECT num, reason, n FROM retired WHERE what = '"+retiredReason+"' AND "+where+
+		") AS counted GROUP BY outcome, reason HAVING sum(n) <> 0", []any{num}, func(r rows) error {
 		var o task.Outcome
 		var why task.Reason
 		var n int64
@@ -117,7 +118,14 @@ func (s *Store) Watermarks(ctx context.Context, id task.ID) (w history.Watermark
 		if w.Proven, err = proven(ctx, t, num); err != nil {
 			return err
 		}
-		w.Missed, err = missedRate(ctx, t, num)
+		if w.Missed, err = missedRate(ctx, t, num); err != nil {
+			return err
+		}
+		if err := one(ctx, t, "SELECT count(*) FROM (SELECT 1 FROM failures WHERE task = $1 AND open = 1 LIMIT $2) AS f",
+			[]any{num, int64(history.MaxOpen)}, &w.Open); err != nil {
+			return err
+		}
+		w.Lag, err = lag(ctx, t, num)
 		return err
 	})
 	return w, err

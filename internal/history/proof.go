@@ -24,9 +24,19 @@ type Proof struct {
 	Stored, Uploaded map[queue.ListKind]int64
 	// ByReason are the outcome counters by reason.
 	ByReason map[task.Outcome]map[task.Reason]int64
+	// Retired is what retention took away, and counted when it did.
+	Retired Retired
 	// Attempts says that the records belong to other jobs (kind retry): their
 	// failures and list lines are counted there.
 	Attempts bool
+}
+
+// Retired counts rows that were removed because of their age.
+type Retired struct {
+	Failures int64 // failed records
+	Named    int64 // keys received, of intervals
+	// Lines are of lists whose job is gone, and of lists that could not be uploaded.
+	Lines map[queue.ListKind]int64
 }
 
 // Check reports the first equality that does not hold.
@@ -40,7 +50,7 @@ func (p Proof) Check() error {
 		sums = append(sums,
 			equality{"synced", c.Synced, "list lines", p.lines(queue.ListSynced)},
 			equality{"failed", c.Failed, "list lines", p.lines(queue.ListFailed) + p.lines(queue.ListUnstarted) - p.lines(queue.ListRetried)},
-			equality{"failed", c.Failed, "records", p.Failures},
+			equality{"failed", c.Failed, "records", p.Failures + p.Retired.Failures},
 			equality{"ignored", c.Ignored - p.Unlisted, "list lines", p.lines(queue.ListIgnored)},
 			equality{"received", p.Named, "list lines", p.lines(queue.ListReceived)},
 			equality{"synced", c.Synced, "reasons", total(p.ByReason[task.Synced])},
@@ -63,7 +73,7 @@ type equality struct {
 	recounted int64
 }
 
-func (p Proof) lines(k queue.ListKind) int64 { return p.Stored[k] + p.Uploaded[k] }
+func (p Proof) lines(k queue.ListKind) int64 { return p.Stored[k] + p.Uploaded[k] + p.Retired.Lines[k] }
 
 func total(by map[task.Reason]int64) int64 {
 	var n int64

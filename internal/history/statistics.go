@@ -24,7 +24,15 @@ type Watermarks struct {
 	// Missed is the share of changes since the scan before the last one that no event
 	// told of: missed / (missed + event records). Zero when there were none.
 	Missed float64
+	// Open is how many failures are open, counted to MaxOpen: the rest of the failed
+	// records have been followed by a record of their key that ended otherwise.
+	Open int64
+	// Lag is that of the last hour, seconds old.
+	Lag Lag
 }
+
+// MaxOpen is how far open failures are counted.
+const MaxOpen = 100_000
 
 // Failure is a failed record, kept until retention removes it.
 type Failure struct {

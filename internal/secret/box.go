@@ -53,6 +53,15 @@ func NewBox(key Key, older ...Key) (*Box, error) {
 	return b, nil
 }
 
+// SealedWith is the id of the key that made a blob, for advice; ok is false when it is
+// none of ours.
+func SealedWith(sealed []byte) (id KeyID, ok bool) {
+	if len(sealed) < Overhead || sealed[0] != format1 {
+		return id, false
+	}
+	return KeyID(sealed[1 : 1+idSize]), true
+}
+
 // Current is the id of the key that seals.
 func (b *Box) Current() KeyID { return b.current }
 

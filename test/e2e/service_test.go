@@ -36,7 +36,7 @@ const (
 // newService starts nothing yet. It has a directory store, "disk", once it serves.
 func newService(t *testing.T, flags ...string) *service {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,9 @@ type Rows struct {
 	Stored   Lines `json:"stored_lines" doc:"List lines that wait to be uploaded"`
 	Uploaded Lines `json:"uploaded_lines" doc:"List lines in the destination"`
 	Unlisted int64 `json:"unlisted" doc:"Part of ignored that no list names"`
+
+	RetiredFailures int64 `json:"retired_failures" doc:"Failed records that retention has removed"`
+	Retired         Lines `json:"retired_lines" doc:"List lines of jobs and lists that retention has removed"`
 }
 
 // Lines count list lines by list.
@@ -42,6 +45,7 @@ func proofOf(p control.Proof) Proof {
 	return Proof{OK: p.Broken == "", Task: p.Task, Job: p.Job, Counts: countsOf(p.Counts), Broken: p.Broken, Rows: Rows{
 		Waiting: p.Rows.Waiting, Staged: p.Rows.Staged, Failures: p.Rows.Failures,
 		Stored: Lines(p.Rows.Stored), Uploaded: Lines(p.Rows.Uploaded), Unlisted: p.Rows.Unlisted,
+		RetiredFailures: p.Rows.RetiredFailures, Retired: Lines(p.Rows.Retired),
 	}}
 }
 

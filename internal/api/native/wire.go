@@ -176,15 +176,32 @@ type Status struct {
 	InStep bool       `json:"in_step" doc:"Nothing that was heard of is pending or failed"`
 	Heard  *time.Time `json:"heard,omitempty" doc:"Every event accepted before it is settled, and none of those is failed"`
 	Proven *time.Time `json:"proven,omitempty" doc:"Start of the last scan that ended complete and without failures"`
+	Open   int64      `json:"open_failures" maximum:"100000" doc:"Failed records whose key has not ended otherwise since; counted to 100,000"`
 	Behind float64    `json:"behind_seconds"`
 	Missed float64    `json:"missed_rate" doc:"Share of changes before the last scan that no event told of"`
+	Lag    *Lag       `json:"lag,omitempty" doc:"Of records synced within the last hour; absent when there were none"`
 	At     time.Time  `json:"at"`
+}
+
+// Lag is how long records took from their acceptance to the object at the destination.
+type Lag struct {
+	Records int64   `json:"records"`
+	P50     float64 `json:"p50_seconds"`
+	P99     float64 `json:"p99_seconds"`
+	Max     float64 `json:"max_seconds"`
+}
+
+func lagOf(l history.Lag) *Lag {
+	if l.Records == 0 {
+		return nil
+	}
+	return &Lag{Records: l.Records, P50: l.P50.Seconds(), P99: l.P99.Seconds(), Max: l.Max.Seconds()}
 }
 
 func statusOf(s control.Status) Status {
 	return Status{
 		Task: s.Task.ID, Name: s.Task.Name, State: s.Task.State, Counts: countsOf(s.Counts), InStep: s.InStep(),
-		Heard: when(s.Marks.Heard), Proven: when(s.Marks.Proven), Behind: s.Behind().Seconds(), Missed: s.Marks.Missed, At: s.At.UTC(),
+		Heard: when(s.Marks.Heard), Proven: when(s.Marks.Proven), Open: s.Marks.Open, Behind: s.Behind().Seconds(), Missed: s.Marks.Missed, Lag: lagOf(s.Marks.Lag), At: s.At.UTC(),
 	}
 }
 

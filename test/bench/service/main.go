@@ -3,7 +3,8 @@
 // runs `lockstep serve` as a process of its own between two S3 servers that keep
 // everything in memory. docs/benchmarks.md explains the figures.
 //
-//	go run ./test/bench/service                     everything, on SQLite
+//	go run ./test/bench/service                     everything on SQLite, then accept and drain on PostgreSQL
+//	go run ./test/bench/service -engine postgres    everything on PostgreSQL
 //	go run ./test/bench/service -w accept,latency   two of them
 //	go run ./test/bench/service -quick              does everything run? seconds
 package main
@@ -26,6 +27,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lockstep-sync/lockstep/internal/db/dbtest/pgserver"
 	"github.com/lockstep-sync/lockstep/test/bench/memserver"
 )
 
@@ -47,9 +49,10 @@ func main() {
 // options of a run.
 type options struct {
 	lockstep string // executable
-	database string
+	engine   string
 	only     string
 	quick    bool
+	profile  string
 	dir      string
 }
 
@@ -58,23 +61,25 @@ var workloads = []struct {
 	name string
 	do   func(context.Context, *bench) error
 }{
-	{"accept", accept}, {"latency", latency}, {"saturation", saturation}, {"w1", scanW1}, {"memory", memory},
+	{"accept", accept}, {"drain", drain}, {"latency", latency}, {"saturation", saturation}, {"w1", scanW1}, {"memory", memory},
 }
 
 // bench is what the workloads share.
 type bench struct {
 	options
-	out io.Writer
-	log *os.File
+	postgres *pgserver.Server // nil: SQLite
+	out      io.Writer
+	log      *os.File
 }
 
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	var o options
 	f := flag.NewFlagSet("service", flag.ContinueOnError)
 	f.StringVar(&o.lockstep, "lockstep", "", "executable to measure (default: built from this module)")
-	f.StringVar(&o.database, "database", "", "postgres://… instead of SQLite; its data is replaced")
+	f.StringVar(&o.engine, "engine", "", "sqlite, postgres (a private server is started), default SQLite and what PostgreSQL is asked for besides")
 	f.StringVar(&o.only, "w", "", "workloads, separated by commas (default all)")
 	f.BoolVar(&o.quick, "quick", false, "does everything run? seconds, and no figures to quote")
+	f.StringVar(&o.profile, "cpu-profile", "", "write the CPU profile of each service that ran to a file in this directory")
 	f.StringVar(&o.dir, "data", "", "where the database is (default a temporary directory on disk)")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -87,7 +92,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if b.log, err = os.Create(filepath.Join(o.dir, "log")); err != nil {
 		return err
 	}
-	defer b.log.Close()
+	defer func() { _ = b.log.Close() }()
 	if b.lockstep == "" {
 		b.lockstep = filepath.Join(o.dir, "lockstep")
 		build := exec.CommandContext(ctx, "go", "build", "-o", b.lockstep, "github.com/lockstep-sync/lockstep/cmd/lockstep")
@@ -96,13 +101,40 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 			return fmt.Errorf("build lockstep: %w", err)
 		}
 	}
-	engine := "SQLite"
-	if b.database != "" {
-		engine = "PostgreSQL"
+	if b.engine != "postgres" {
+		if err := b.all(ctx, "SQLite", nil); err != nil {
+			return err
+		}
 	}
-	fmt.Fprintf(out, "# service on %s, %s/%s, %d CPUs, %s\n", engine, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	if b.engine == "sqlite" {
+		return nil
+	}
+	return b.onPostgres(ctx)
+}
+
+// onPostgres runs what is asked for on a private server. It is no error that there is no
+// PostgreSQL unless it is.
+func (b *bench) onPostgres(ctx context.Context) (err error) {
+	b.postgres, err = pgserver.Launch(ctx, pgserver.Options{Durable: true})
+	if err != nil && b.engine == "" {
+		b.result("", "nothing on PostgreSQL: "+err.Error(), "")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer b.postgres.Stop()
+	if b.engine == "" {
+		return b.all(ctx, "PostgreSQL", []string{"accept", "drain"})
+	}
+	return b.all(ctx, "PostgreSQL", nil)
+}
+
+// all runs the workloads that are asked for; among, when there are any.
+func (b *bench) all(ctx context.Context, engine string, among []string) error {
+	fmt.Fprintf(b.out, "# service on %s, %s/%s, %d CPUs, %s\n", engine, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
 	for _, w := range workloads {
-		if b.only != "" && !slices.Contains(strings.Split(b.only, ","), w.name) {
+		if b.only != "" && !slices.Contains(strings.Split(b.only, ","), w.name) || among != nil && !slices.Contains(among, w.name) {
 			continue
 		}
 		if err := w.do(ctx, b); err != nil {

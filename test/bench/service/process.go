@@ -96,9 +96,18 @@ func (w *world) startService(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	database := ""
+	if w.postgres != nil {
+		if database, err = w.postgres.NewDatabase(ctx); err != nil {
+			return err
+		}
+	}
 	args := []string{"serve", "--data", data, "--listen", addr}
+	if w.profile != "" {
+		args = append(args, "--cpu-profile", filepath.Join(w.profile, filepath.Base(data)+".prof"))
+	}
 	w.service = exec.CommandContext(ctx, w.lockstep, args...)
-	w.service.Env = append(os.Environ(), "LOCKSTEP_ACCESS_KEY="+accessKey, "LOCKSTEP_SECRET_KEY="+secretKey, "LOCKSTEP_DATABASE="+w.database)
+	w.service.Env = append(os.Environ(), "LOCKSTEP_ACCESS_KEY="+accessKey, "LOCKSTEP_SECRET_KEY="+secretKey, "LOCKSTEP_DATABASE="+database)
 	w.service.Stdout, w.service.Stderr, w.service.SysProcAttr = w.log, w.log, ownSession()
 	if err := w.service.Start(); err != nil {
 		return err
@@ -117,7 +126,6 @@ func (w *world) makeTask(ctx context.Context, state string) error {
 			return err
 		}
 	}
-	// The name is of this run: on PostgreSQL, tasks of earlier ones are there.
 	return w.call(ctx, http.MethodPost, "/tasks", map[string]any{
 		"name": "main", "state": state,
 		"source": map[string]string{"endpoint": "src", "bucket": srcBucket}, "destination": map[string]string{"endpoint": "dst", "bucket": dstBucket},
@@ -126,6 +134,10 @@ func (w *world) makeTask(ctx context.Context, state string) error {
 
 // stop ends everything. What it had in its directory goes with that.
 func (w *world) stop() {
+	if w.profile != "" && w.service != nil && w.service.Process != nil {
+		_ = w.service.Process.Signal(os.Interrupt) // the profile is written at the end
+		_ = w.service.Wait()
+	}
 	for _, cmd := range append(w.servers, w.service) {
 		if cmd != nil && cmd.Process != nil {
 			_ = cmd.Process.Kill()
@@ -220,7 +232,7 @@ func (w *world) settled(ctx context.Context, n int64) (counts, error) {
 		if err != nil || c.Pending == 0 && c.Requested >= n {
 			return c, err
 		}
-		if err := wait(ctx, 20*time.Millisecond); err != nil {
+		if err := wait(ctx, 200*time.Millisecond); err != nil {
 			return c, err
 		}
 	}
