@@ -142,11 +142,11 @@ func (r *registry) openTask(ctx context.Context, k task.Task, read time.Time) (*
 func (r *registry) newEnds(ctx context.Context, k task.Task, src, dst *openEndpoint) (*openEnds, error) {
 	from, err := src.bucket(ctx, k.Source.Bucket)
 	if err != nil {
-		return nil, &transfer.SideError{Side: transfer.Source, Err: err}
+		return nil, worker.Refused(k, transfer.Source, err)
 	}
 	to, err := dst.bucket(ctx, k.Destination.Bucket)
 	if err != nil {
-		return nil, &transfer.SideError{Side: transfer.Destination, Err: err}
+		return nil, worker.Refused(k, transfer.Destination, err)
 	}
 	if from, err = r.paced(k, from); err != nil {
 		return nil, err

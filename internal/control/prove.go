@@ -33,7 +33,7 @@ type Rows struct {
 type Lines struct{ Received, Synced, Failed, Ignored, Retried int64 }
 
 func linesOf(m map[queue.ListKind]int64) Lines {
-	return Lines{m[queue.ListReceived], m[queue.ListSynced], m[queue.ListFailed], m[queue.ListIgnored], m[queue.ListRetried]}
+	return Lines{m[queue.ListReceived], m[queue.ListSynced], m[queue.ListFailed] + m[queue.ListUnstarted], m[queue.ListIgnored], m[queue.ListRetried]}
 }
 
 // ProveTask counts everything that is recorded of a task again.

@@ -156,7 +156,9 @@ func (w *settling) line(a account, d *queue.Settlement) {
 		k.kind = queue.ListSynced
 		w.lines.add(k, history.SyncedLine{At: w.at(d), Key: d.Record.Key, Size: d.Size, Deleted: d.Reason == task.Deleted}.Append)
 	case task.Failed:
-		k.kind = queue.ListFailed
+		if k.kind = queue.ListFailed; d.Unstarted {
+			k.kind = queue.ListUnstarted
+		}
 		w.lines.add(k, history.FailedLine{Reason: d.Reason, Cause: clean(d.Cause), At: w.at(d), Key: d.Record.Key, StoreCode: clean(d.Code)}.Append)
 	case task.Ignored:
 		k.kind = queue.ListIgnored

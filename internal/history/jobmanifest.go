@@ -31,7 +31,7 @@ func NewJobManifest(k task.Task, j task.Job, reasons map[task.Outcome]map[task.R
 	}
 	into := [...]*[]List{
 		queue.ListReceived: &m.Received, queue.ListSynced: &m.Synced, queue.ListFailed: &m.Failed,
-		queue.ListIgnored: &m.Ignored, queue.ListRetried: &m.Retried,
+		queue.ListIgnored: &m.Ignored, queue.ListRetried: &m.Retried, queue.ListUnstarted: &m.Failed,
 	}
 	for _, l := range lists {
 		name := strings.TrimPrefix(l.Name, ListPlace(k.ID))

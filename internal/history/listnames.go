@@ -1,6 +1,7 @@
 package history
 
 import (
+	"fmt"
 	"hash/fnv"
 	"strconv"
 	"strings"
@@ -14,6 +15,8 @@ import (
 const (
 	ReceivedDir = "object_lists"
 	RetriedDir  = "retried_object_lists"
+	// UnstartedDir is below that of the failed lists.
+	UnstartedDir = "creation_failures"
 )
 
 // listRoot is where OMS keeps what belongs to its synchronization tasks.
@@ -61,8 +64,21 @@ var listFiles = [...]struct{ dir, suffix string }{
 
 // ListName is the name of a sealed list below ListPlace.
 func ListName(batch string, f queue.ListFile) string {
+	if f.Kind == queue.ListUnstarted {
+		return unstartedName(f)
+	}
 	k := listFiles[f.Kind]
 	return k.dir + "/" + batch + "/" + strconv.FormatInt(f.SealedAt.UnixMilli(), 10) + k.suffix
+}
+
+// unstartedName is the name of a list of records that never began: milliseconds, an id of
+// 24 hexadecimal digits whose first eight are the second, and the number of lines. OMS has
+// them beside the batches, since there is none.
+func unstartedName(f queue.ListFile) string {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(f.Job)) // never fails
+	_, _ = h.Write([]byte(strconv.FormatInt(f.Num, 10)))
+	return fmt.Sprintf("%s/%s/%d_%08x%016x_%d.failed_list.txt", FailedDir, UnstartedDir, f.SealedAt.UnixMilli(), uint32(f.SealedAt.Unix()), h.Sum64(), f.Lines)
 }
 
 // JobManifestName is the name of a job's closing manifest below ListPlace, where the

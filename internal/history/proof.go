@@ -49,7 +49,7 @@ func (p Proof) Check() error {
 	if !p.Attempts {
 		sums = append(sums,
 			equality{"synced", c.Synced, "list lines", p.lines(queue.ListSynced)},
-			equality{"failed", c.Failed, "list lines", p.lines(queue.ListFailed) - p.lines(queue.ListRetried)},
+			equality{"failed", c.Failed, "list lines", p.lines(queue.ListFailed) + p.lines(queue.ListUnstarted) - p.lines(queue.ListRetried)},
 			equality{"failed", c.Failed, "records", p.Failures + p.Retired.Failures},
 			equality{"ignored", c.Ignored - p.Unlisted, "list lines", p.lines(queue.ListIgnored)},
 			equality{"received", p.Named, "list lines", p.lines(queue.ListReceived)},

@@ -20,6 +20,9 @@ const (
 	// ListRetried takes back a line of a failed list: the record got another outcome,
 	// or failed anew with a line of its own.
 	ListRetried
+	// ListUnstarted is failed lines of records on which no work could begin, because a
+	// store refused the task as a whole.
+	ListUnstarted
 )
 
 // ListFile is a list that is to become an object in the destination bucket. What

@@ -28,6 +28,9 @@ type LanesConfig struct {
 	Sweep    time.Duration // between looks for lanes nobody has woken; 0: 2 s
 	Linger   time.Duration // how long an idle lane is kept; 0: 30 s
 	Grace    time.Duration // for keys in flight when the node stops; 0: 7 s
+	// Refused is how long stores may refuse a task of the OMS dialect as a whole before
+	// its waiting events end failed; 0: 5 min. Tasks of other dialects wait.
+	Refused time.Duration
 
 	// Accept takes the other key of a record whose own key the source does not hold;
 	// nil: other keys are not looked for.
@@ -46,6 +49,7 @@ func (c LanesConfig) withDefaults() LanesConfig {
 	c.Sweep = or(c.Sweep, sweepEvery)
 	c.Linger = or(c.Linger, 30*time.Second)
 	c.Grace = or(c.Grace, 7*time.Second)
+	c.Refused = or(c.Refused, 5*time.Minute)
 	c.Patience = c.Patience.withDefaults()
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

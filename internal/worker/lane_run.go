@@ -38,6 +38,7 @@ type lane struct {
 	opened  time.Time // when ends were asked for
 	slots   chan struct{}
 	trouble backoff
+	refused time.Time // since when stores refuse the task; zero: they do not
 
 	mu       sync.Mutex
 	busy     map[string]struct{} // sliced and not settled
@@ -95,6 +96,9 @@ func (l *lane) take(ctx, work context.Context) {
 			return
 		case err != nil:
 			l.r.cfg.Log.Error("lane waits", "task", l.lease.Task, "shard", l.lease.Shard, "err", err)
+			if l.endRefused(ctx, err) {
+				continue
+			}
 			// Wake-ups would not mend it.
 			if !pause(ctx, l.trouble.next(), nil) {
 				return
@@ -175,7 +179,7 @@ func (l *lane) open(ctx context.Context) error {
 	if l.ends != ends {
 		l.slots = l.r.slotsOf(l.lease.Task, ends.Task.Options.Concurrency)
 	}
-	l.ends, l.opened = ends, now
+	l.ends, l.opened, l.refused = ends, now, time.Time{}
 	return nil
 }
 

@@ -289,8 +289,12 @@ func (s *service) prove() {
 			s.must(err)
 			for _, o := range page.Objects {
 				text, _ := s.text(s.dst, o.Key)
+				in := kind
+				if strings.Contains(o.Key, "/"+history.UnstartedDir+"/") {
+					in = queue.ListUnstarted
+				}
 				if n := int64(strings.Count(text, "\n")); n > 0 {
-					lines[kind] += n
+					lines[in] += n
 				}
 			}
 		}

@@ -15,7 +15,7 @@ func TestPrintedURLAndCurlWork(t *testing.T) {
 		t.Skip("SKIPPED: there is no curl here")
 	}
 	s := newService(t)
-	s.put(s.src, "photos", "photos/a.jpg", "jpg")
+	s.put("photos/a.jpg", "jpg")
 	c := s.sdk()
 	id := s.newTask(c, "photos-copy")
 	if got, want := s.lockstep("task", "url", id), s.url+"/v2/default/sync-tasks/"+id+"/events"; got != want {

@@ -20,7 +20,7 @@ func requireNode(t *testing.T) {
 		return
 	}
 	const next = "install Node 20 and run `npm ci --ignore-scripts` in test/clients/oms/node"
-	for _, word := range strings.Split(os.Getenv("LOCKSTEP_REQUIRE"), ",") {
+	for word := range strings.SplitSeq(os.Getenv("LOCKSTEP_REQUIRE"), ",") {
 		if word == "node" {
 			t.Fatalf("LOCKSTEP_REQUIRE names node: %v; %s", err, next)
 		}
@@ -32,8 +32,8 @@ func TestNodeSDKSignsWhatTheServiceTakes(t *testing.T) {
 	t.Parallel()
 	requireNode(t)
 	s := newService(t)
-	s.put(s.src, "photos", "node/a b", "1")
-	s.put(s.src, "photos", "中.txt", "2")
+	s.put("node/a b", "1")
+	s.put("中.txt", "2")
 	keys, err := json.Marshal(map[string]string{"src_ak": s.src.AccessKey, "src_sk": s.src.SecretKey, "dst_ak": s.dst.AccessKey, "dst_sk": s.dst.SecretKey})
 	s.must(err)
 	cmd := exec.CommandContext(t.Context(), "node", "events.js")

@@ -85,7 +85,7 @@ func TestGoSDKRunsTheWholeLifeOfATask(t *testing.T) {
 	s := newService(t)
 	c := s.sdk()
 	for _, k := range []string{"test/001.txt", "test+001.txt", "test 001.txt", "raw+name.txt"} {
-		s.put(s.src, "photos", k, "data of "+k)
+		s.put(k, "data of "+k)
 	}
 	s.nextSecond() // equal times are copied again, and this store has whole seconds
 	id := s.newTask(c, "photos-copy")
@@ -166,7 +166,7 @@ func (s *service) seesLists(c *oms.OmsClient, id string) {
 	if len(columns) != 5 || columns[2] != "not-there" || columns[3] != "not-there" || !strings.HasPrefix(columns[4], "GET_SRC_OBJ_META_FAILURE") {
 		s.Fatalf("failed list: %q", failed)
 	}
-	s.put(s.src, "photos", "not-there", "late")
+	s.put("not-there", "late")
 	_, err := c.StartSyncTask(&model.StartSyncTaskRequest{SyncTaskId: id, Body: s.startKeys()})
 	s.must(err)
 	_, err = c.CreateSyncEvents(&model.CreateSyncEventsRequest{SyncTaskId: id, Body: &model.SyncObjectReq{ObjectKeys: []string{columns[2]}}})
@@ -240,8 +240,8 @@ func TestGoSDKFindsStoresRegionsAndBuckets(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	c := s.sdk()
-	s.put(s.src, "photos", "dir/one", "1")
-	s.put(s.src, "photos", "two", "22")
+	s.put("dir/one", "1")
+	s.put("two", "22")
 	ak, sk := s.src.AccessKey, s.src.SecretKey
 
 	kinds, err := c.ShowCloudType(&model.ShowCloudTypeRequest{Type: "src"})
@@ -360,7 +360,7 @@ func TestGoSDKProgramWithARegionOnly(t *testing.T) {
 	client := oms.NewOmsClient(hc)
 
 	id := s.newTask(client, "more")
-	s.put(s.src, "photos", "a", "1")
+	s.put("a", "1")
 	request := &model.CreateSyncEventsRequest{SyncTaskId: id}
 	request.Body = &model.SyncObjectReq{ObjectKeys: []string{"a"}}
 	response, err := client.CreateSyncEvents(request)

@@ -13,6 +13,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -25,10 +26,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-sync/lockstep/internal/objstore/objstoretest/s3server"
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
-
-	"github.com/lockstep-sync/lockstep/internal/objstore/objstoretest/s3server"
 )
 
 const (
@@ -125,7 +125,7 @@ func newService(t *testing.T, flags ...string) *service {
 	s3server.MakeBucket(t, s.src, "photos")
 	s3server.MakeBucket(t, s.dst, "photos-copy")
 	s3server.MakeBucket(t, s.dst, "more")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	s.must(err)
 	s.address = l.Addr().String()
 	s.must(l.Close())
@@ -201,7 +201,7 @@ func (s *service) lockstep(args ...string) string {
 }
 
 func stderrOf(err error) []byte {
-	if e, ok := err.(*exec.ExitError); ok {
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
 		return e.Stderr
 	}
 	return nil
@@ -215,9 +215,9 @@ func (s *service) store(srv s3server.Server) *minio.Client {
 	return c
 }
 
-func (s *service) put(srv s3server.Server, bucket, key, data string) {
+func (s *service) put(key, data string) {
 	s.Helper()
-	_, err := s.store(srv).PutObject(s.Context(), bucket, key, strings.NewReader(data), int64(len(data)),
+	_, err := s.store(s.src).PutObject(s.Context(), "photos", key, strings.NewReader(data), int64(len(data)),
 		minio.PutObjectOptions{ContentType: "text/x-test", UserMetadata: map[string]string{"owner": "me"}})
 	s.must(err)
 }
