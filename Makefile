@@ -11,8 +11,9 @@ LINT := $(GO) tool -modfile=$(CURDIR)/tools/go.mod golangci-lint
 TESTFLAGS ?=
 # How long each fuzz target runs in `make interop`.
 FUZZTIME ?= 5s
-# Flags for `make bench`.
+# Flags for `make bench`: of the command's workloads, and of the service's.
 BENCHFLAGS ?=
+SERVICEFLAGS ?=
 
 # Packages whose goroutines share memory: tested under the race detector too.
 RACE := ./internal/api/... ./internal/app/... ./internal/control/... ./internal/db/... ./internal/objstore/... ./internal/queue/... \
@@ -49,22 +50,25 @@ check: setup vet lint ## before a commit: lint, short tests under the race detec
 	LOCKSTEP_REQUIRE= $(GO) test -race -short $(TESTFLAGS) ./...
 
 .PHONY: test
-test: setup versitygw vet lint ## all tests, with real S3 servers and PostgreSQL
+test: setup versitygw vet lint ## all tests, with real S3 servers, PostgreSQL and the official clients
 	LOCKSTEP_REQUIRE=versitygw $(GO) test -race -short -timeout 20m $(TESTFLAGS) $(RACE)
-	LOCKSTEP_REQUIRE=versitygw,postgres $(GO) test -timeout 20m $(TESTFLAGS) ./...
+	LOCKSTEP_REQUIRE=versitygw,postgres,node $(GO) test -timeout 20m $(TESTFLAGS) ./...
+	cd test/clients/oms && LOCKSTEP_REQUIRE=versitygw,node $(GO) test -timeout 20m $(TESTFLAGS) ./...
 
-# Packages with tests on MinIO; the tests have MinIO or Interop in their names, or fail.
-INTEROP = $(shell grep -rl --include='*_test.go' 's3server\.MinIO' . | xargs -n1 dirname | sort -u)
+# Packages with slow tests; these have MinIO or Interop in their names.
+INTEROP = $(shell grep -rlE --include='*_test.go' 's3server\.MinIO|func Test[A-Za-z0-9]*Interop' . | xargs -n1 dirname | sort -u)
 
 .PHONY: interop
-interop: setup versitygw minio ## slow ones: MinIO, every fuzz target for a moment, lint rules against seeds
+interop: setup versitygw minio ## slow ones: MinIO, 1,000 simulations, more clients, every fuzz target, lint rules against seeds
 	scripts/fuzz.sh $(FUZZTIME)
 	cd tools && $(GO) test $(TESTFLAGS) ./...
-	LOCKSTEP_REQUIRE=versitygw,minio $(GO) test -timeout 40m $(TESTFLAGS) -run 'MinIO|Interop' $(INTEROP)
+	LOCKSTEP_REQUIRE=versitygw,minio,interop $(GO) test -timeout 40m $(TESTFLAGS) -run 'MinIO|Interop' $(INTEROP)
 
 .PHONY: bench
-bench: ## speed, memory and requests on this machine (BENCHFLAGS=-help)
+bench: ## speed, memory and requests on this machine (BENCHFLAGS=-help, SERVICEFLAGS=-help)
 	$(GO) run ./test/bench $(BENCHFLAGS)
+	$(GO) run ./test/bench/service $(SERVICEFLAGS)
+	$(GO) test -run '^$$' -bench 'List|Events' ./internal/api/... ./internal/db
 
 .PHONY: vuln
 vuln: ## known vulnerabilities that the code can reach; asks the Go vulnerability database

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sees to what the Makefile's targets need of this machine: Go, a C compiler for the
-# race detector, PostgreSQL. Installs only with apt, as root, and says so; else it
+# race detector, PostgreSQL, Node.js. Installs only with apt, as root, and says so; else it
 # says what is missing.
 set -euo pipefail
 
@@ -12,7 +12,8 @@ fi
 missing=()
 command -v "$(go env CC)" >/dev/null || missing+=(gcc libc6-dev)
 command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
-# Later capabilities add what their tests need here: Chromium.
+# The official clients of three dialects are JavaScript packages; they want Node.js 20.19.
+command -v node >/dev/null && command -v npm >/dev/null || missing+=(nodejs npm)
 
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
