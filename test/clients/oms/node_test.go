@@ -4,33 +4,16 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
-)
 
-// requireNode skips loudly without node or the packages of node/package-lock.json,
-// unless LOCKSTEP_REQUIRE names node: then it fails.
-func requireNode(t *testing.T) {
-	t.Helper()
-	_, err := exec.LookPath("node")
-	if err == nil {
-		_, err = os.Stat("node/node_modules/@huaweicloud/huaweicloud-sdk-core")
-	}
-	if err == nil {
-		return
-	}
-	const next = "install Node 20 and run `npm ci --ignore-scripts` in test/clients/oms/node"
-	for word := range strings.SplitSeq(os.Getenv("LOCKSTEP_REQUIRE"), ",") {
-		if word == "node" {
-			t.Fatalf("LOCKSTEP_REQUIRE names node: %v; %s", err, next)
-		}
-	}
-	t.Skipf("SKIPPED, the Node SDK is not tested: %v; %s", err, next)
-}
+	"github.com/lockstep-sync/lockstep/test/clients/npm"
+)
 
 func TestNodeSDKSignsWhatTheServiceTakes(t *testing.T) {
 	t.Parallel()
-	requireNode(t)
+	installed := npm.Install(t, npm.Node, "node")
 	s := newService(t)
 	s.put("node/a b", "1")
 	s.put("中.txt", "2")
@@ -38,7 +21,7 @@ func TestNodeSDKSignsWhatTheServiceTakes(t *testing.T) {
 	s.must(err)
 	cmd := exec.CommandContext(t.Context(), "node", "events.js")
 	cmd.Dir = "node"
-	cmd.Env = append(os.Environ(), "OMS_AK="+accessKey, "OMS_SK="+secretKey, "OMS_PROJECT="+project, "OMS_ENDPOINT="+s.url, "OMS_KEYS="+string(keys))
+	cmd.Env = append(os.Environ(), "OMS_AK="+accessKey, "OMS_SK="+secretKey, "OMS_PROJECT="+project, "OMS_ENDPOINT="+s.url, "OMS_KEYS="+string(keys), "NODE_PATH="+filepath.Join(installed, "node_modules"))
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, stderrOf(err))
