@@ -154,7 +154,7 @@ func TestSlowBodiesHoldNobodyUp(t *testing.T) {
 
 // TestThousandsOfWrongSignatures: the service stays up, answers others, and keeps nothing.
 func TestThousandsOfWrongSignatures(t *testing.T) {
-	t.Parallel()
+	// Alone: the heap is that of the whole process.
 	w := newWorld(t)
 	path := w.newTask("dst")
 	flood := func(n int) (refused, throttled int64) {
