@@ -136,6 +136,9 @@ func config(where string) db.Config {
 // reconcile.
 func TestCrash(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("kills processes for ten seconds")
+	}
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
 		crash(t, filepath.Join(t.TempDir(), "lockstep.db"), func() {})

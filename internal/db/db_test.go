@@ -1,8 +1,11 @@
 package db_test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/lockstep-sync/lockstep/internal/db"
@@ -20,8 +23,33 @@ func TestMain(m *testing.M) {
 func openSQLite(tb testing.TB, with db.Config) *db.Store {
 	tb.Helper()
 	with.Path = filepath.Join(tb.TempDir(), "lockstep.db")
+	empty, err := migrated()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := os.WriteFile(with.Path, empty, 0o600); err != nil {
+		tb.Fatal(err)
+	}
 	return open(tb, with)
 }
+
+// migrated is an empty SQLite database, migrated once for all tests.
+var migrated = sync.OnceValues(func() (_ []byte, err error) {
+	dir, err := os.MkdirTemp("", "lockstep-db-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := filepath.Join(dir, "empty.db")
+	s, err := db.Open(context.Background(), db.Config{Path: path})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
 
 func openPostgres(tb testing.TB, with db.Config) *db.Store {
 	tb.Helper()

@@ -233,6 +233,9 @@ func TestAgreedDeletesStopAtAnEmptySource(t *testing.T) {
 // that it missed them, and reports exactly this rate.
 func TestScanRepairsDroppedEvents(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("copies two thousand objects")
+	}
 	s := newService(t, task.Options{})
 	s.lanes(nil)
 	s.scans()

@@ -51,6 +51,7 @@ func killOnce(t *testing.T, from, to side, after time.Duration, flags ...string)
 }
 
 func TestKillSmallObjectsIntoDirectory(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	fillDir(t, filepath.Join(dir, "src"), 20_000, 4096)
 	src, from := dirBucket(t, filepath.Join(dir, "src"))
@@ -59,6 +60,7 @@ func TestKillSmallObjectsIntoDirectory(t *testing.T) {
 }
 
 func TestKillLargeObjectsIntoDirectory(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	fillDir(t, filepath.Join(dir, "src"), 8, 64<<20)
 	src, from := dirBucket(t, filepath.Join(dir, "src"))
@@ -67,6 +69,7 @@ func TestKillLargeObjectsIntoDirectory(t *testing.T) {
 }
 
 func TestKillSmallObjectsIntoVersityGW(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	fillDir(t, filepath.Join(dir, "src"), 20_000, 4096)
 	src, from := dirBucket(t, filepath.Join(dir, "src"))
@@ -75,6 +78,7 @@ func TestKillSmallObjectsIntoVersityGW(t *testing.T) {
 }
 
 func TestKillLargeObjectsIntoVersityGW(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	fillDir(t, filepath.Join(dir, "src"), 8, 64<<20)
 	src, from := dirBucket(t, filepath.Join(dir, "src"))
@@ -83,6 +87,7 @@ func TestKillLargeObjectsIntoVersityGW(t *testing.T) {
 }
 
 func TestKillLargeObjectsIntoMinIO(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	fillDir(t, filepath.Join(dir, "src"), 8, 64<<20)
 	src, from := dirBucket(t, filepath.Join(dir, "src"))

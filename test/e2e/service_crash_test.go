@@ -42,6 +42,7 @@ func TestInteropServiceKilled(t *testing.T) {
 }
 
 func killService(t *testing.T, rounds int) {
+	t.Parallel()
 	s := newService(t)
 	store := t.TempDir()
 	source := filepath.Join(store, "source")
