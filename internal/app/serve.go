@@ -215,6 +215,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer stopAccepting()
 	g, running := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.in.Run(accepting) })
+	g.Go(func() error { return s.db.Run(accepting) })
 	g.Go(func() error {
 		defer stopAccepting()
 		return s.serveHTTP(running)
