@@ -152,6 +152,7 @@ func (s *Store) UpdateExternal(ctx context.Context, project task.ProjectID, orig
 		if err := f(&j); err != nil {
 			return err
 		}
+		j.Why = clean(j.Why) // as it is stored: else the same report would never be the same
 		if out = was; j.Same(was) {
 			return nil
 		}

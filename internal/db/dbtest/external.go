@@ -112,9 +112,12 @@ func testExternalUpdates(t *testing.T, open Open) {
 	if failed.State != task.JobFailed || failed.EndedAt.IsZero() || failed.Counts.Failed != 3 || failed.Why != "disk full" || !failed.ChangedAt.After(first.ChangedAt) {
 		t.Fatalf("updated %+v", failed)
 	}
-	// No change writes nothing; a refusal neither.
+	// No change writes nothing, nor does the same report again; a refusal neither.
 	same, err := update(func(j *history.ExternalJob) error { return nil })
 	w.must(err)
+	if repeated, err := update(end); err != nil || !repeated.ChangedAt.Equal(failed.ChangedAt) {
+		t.Fatalf("repeated %+v, %v", repeated, err)
+	}
 	refusal := errors.New("no")
 	_, err = update(func(j *history.ExternalJob) error { j.Status = "succeeded"; return refusal })
 	if !errors.Is(err, refusal) {
