@@ -10,6 +10,7 @@ package control
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/history"
@@ -100,6 +101,8 @@ type Control struct {
 	seen sync.Map // taskRef → seenTask
 	// hooks remembers those that tokens name, for as long.
 	hooks sync.Map // SHA-256 of a token → seenTask
+	// hooksForgotten counts how often some of hooks were dropped.
+	hooksForgotten atomic.Int64
 }
 
 // New returns a Control. It starts nothing.

@@ -41,6 +41,16 @@ type counted struct {
 	*db.Store
 	reads atomic.Int64
 	fail  atomic.Bool
+
+	afterHook func() // once the task of a hook was read; nil: nothing
+}
+
+func (s *counted) TaskOfHook(ctx context.Context, hash []byte) (task.Task, error) {
+	k, err := s.Store.TaskOfHook(ctx, hash)
+	if s.afterHook != nil {
+		s.afterHook()
+	}
+	return k, err
 }
 
 func (s *counted) Keys(ctx context.Context, p task.ProjectID) ([]task.AccessKey, error) {

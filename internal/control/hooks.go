@@ -96,6 +96,7 @@ func (c *Control) HookTask(ctx context.Context, token string) (task.Task, error)
 			return s.Task, nil
 		}
 	}
+	before := c.hooksForgotten.Load()
 	k, err := c.store.TaskOfHook(ctx, hash)
 	if task.KindOf(err) == task.NotFound {
 		c.hooks.Delete(string(hash))
@@ -103,6 +104,9 @@ func (c *Control) HookTask(ctx context.Context, token string) (task.Task, error)
 	}
 	if err == nil {
 		c.hooks.Store(string(hash), seenTask{k, at})
+		if c.hooksForgotten.Load() != before {
+			c.hooks.Delete(string(hash)) // it may have been taken away since it was read
+		}
 	}
 	return k, err
 }
@@ -147,6 +151,7 @@ func (c *Control) AcceptChanges(ctx context.Context, k task.Task, changes []Chan
 
 // forgetHooks drops the tokens of a task that are remembered.
 func (c *Control) forgetHooks(id task.ID) {
+	c.hooksForgotten.Add(1)
 	c.hooks.Range(func(key, v any) bool {
 		if v.(seenTask).ID == id {
 			c.hooks.Delete(key)

@@ -134,7 +134,8 @@ func (s *Store) ExternalJob(ctx context.Context, project task.ProjectID, origin 
 
 // UpdateExternal changes a job as f says, in one transaction with the reading of it: f
 // sees what is there, and may run several times. What f makes no change to is not
-// written. Its id, task, project, kind and origin stay. NotFound.
+// written. Its id, task, project, kind and origin stay. The audit chain has every change but
+// those of the figures while the job runs. NotFound.
 func (s *Store) UpdateExternal(ctx context.Context, project task.ProjectID, origin task.Dialect, id task.JobID, by task.Actor,
 	f func(*history.ExternalJob) error,
 ) (out history.ExternalJob, err error) {
@@ -152,14 +153,18 @@ func (s *Store) UpdateExternal(ctx context.Context, project task.ProjectID, orig
 		if err := f(&j); err != nil {
 			return err
 		}
+		j.Why = clean(j.Why) // as it is stored: else the same report would never be the same
 		if out = was; j.Same(was) {
 			return nil
 		}
 		if err := updateExternal(ctx, t, row.num, j); err != nil {
 			return err
 		}
-		if out, err = externalJob(ctx, t, project, origin, id); err != nil || j.Status == was.Status {
+		if out, err = externalJob(ctx, t, project, origin, id); err != nil {
 			return err
+		}
+		if j.Status == was.Status && !was.State.Ended() {
+			return nil // how far it is: programs say so every few seconds
 		}
 		return t.audit(ctx, by, project, "job.report", string(id), map[string]any{"status": out.Status, "state": out.State, "counts": out.Counts})
 	})

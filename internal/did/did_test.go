@@ -62,6 +62,7 @@ func TestDerivation(t *testing.T) {
 	if err := json.Unmarshal(text, &v); err != nil {
 		t.Fatal(err)
 	}
+	derived := 0
 	for _, w := range v.Wallets {
 		a, err := Parse(w.Address)
 		if err != nil || float64(a.Key()) != w.Type.Key[0] {
@@ -70,11 +71,15 @@ func TestDerivation(t *testing.T) {
 		if a.AnyCase() {
 			continue
 		}
+		derived++
 		raw, _ := decodeBase58(w.Address[1:])
 		d := w.Derivation
 		if hex.EncodeToString(raw) != d.Full26Hex || d.Body22Hex+d.ChecksumHex != d.Full26Hex || fmt.Sprintf("%04x", a.kind) != d.TypeHex || float64(a.kind&31) != w.Type.Hash[0] {
 			t.Errorf("%s: %x, want %+v", w.Label, raw, d)
 		}
+	}
+	if derived != 14 {
+		t.Errorf("%d derivations", derived)
 	}
 }
 

@@ -24,10 +24,8 @@ type Schedule struct {
 
 // ParseSchedule reads a schedule with times. Invalid.
 func ParseSchedule(s task.Schedule) (Schedule, error) {
-	// The parser would take a zone in front, and descriptors are not five fields.
-	parsed, err := cron.ParseStandard(s.Cron)
-	spec, ok := parsed.(*cron.SpecSchedule)
-	if err != nil || !ok || strings.Contains(s.Cron, "TZ=") || strings.HasPrefix(s.Cron, "@") {
+	spec, ok := parseFields(s.Cron)
+	if !ok {
 		return Schedule{}, invalid(badSchedule, "the schedule is not five fields of cron", "write minute, hour, day of month, month, day of week, e.g. 30 2 * * *")
 	}
 	zone, err := parseZone(badSchedule, s.Zone)
@@ -45,6 +43,17 @@ func ParseSchedule(s task.Schedule) (Schedule, error) {
 		return Schedule{}, invalid(badSchedule, "the schedule names a day that never comes", "check day of month and month")
 	}
 	return out, nil
+}
+
+// parseFields reads five fields. A zone in front of them (TZ=) is none of them: it is not
+// shown to the parser, which takes one and panics when nothing follows it.
+func parseFields(text string) (spec *cron.SpecSchedule, ok bool) {
+	if strings.Contains(text, "TZ=") {
+		return nil, false
+	}
+	parsed, err := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow).Parse(text)
+	spec, ok = parsed.(*cron.SpecSchedule)
+	return spec, ok && err == nil
 }
 
 // Next returns the first start after a time; zero when none comes within five years.

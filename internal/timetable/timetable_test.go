@@ -65,6 +65,7 @@ func FuzzSchedule(f *testing.F) {
 	f.Add("*/5 0-5/2 1,15 JAN-DEC MON-FRI", "America/New_York", int64(0))
 	f.Add("0 0 30 2 *", "UTC", int64(1))
 	f.Add("TZ=UTC * * * * *", "", int64(1))
+	f.Add("TZ=UTC", "", int64(1))
 	f.Fuzz(func(t *testing.T, text, zone string, after int64) {
 		s, err := timetable.ParseSchedule(task.Schedule{Cron: text, Zone: zone})
 		if err != nil {
@@ -96,6 +97,8 @@ func TestBadSchedules(t *testing.T) {
 		{Cron: "@daily"},
 		{Cron: "@every 1h"},
 		{Cron: "TZ=UTC * * * * *"},
+		{Cron: "TZ=UTC"}, // the parser panics at these
+		{Cron: "CRON_TZ="},
 		{Cron: "61 * * * *"},
 		{Cron: "0 0 30 2 *"},
 		{Cron: "* * * * *", Zone: "Local"},

@@ -91,6 +91,7 @@ func (s *Schedules) take(ctx context.Context, d queue.Due, now time.Time) error 
 		m.Next = times.Next(now)
 		if late := now.Sub(d.At); !d.At.IsZero() && late > s.cfg.Late && d.Schedule.Missed == "skip" {
 			m.Skip = "it was missed: nothing ran when it was due"
+			m.Next = times.Next(now.Add(-s.cfg.Late)) // a later one may be due, and not missed
 		}
 	}
 	moved, last, err := s.cfg.Queue.MoveSchedule(ctx, m)

@@ -156,4 +156,9 @@ func TestSchedulesMissed(t *testing.T) {
 	w.at("2026-03-01T17:00:00Z")
 	w.look(2)
 	w.want(2, queue.StartDone, "2026-03-01T18:00:00Z")
+	w.endScans()
+	w.at("2026-03-01T19:00:30Z") // that of 18:00 was missed, that of 19:00 was not
+	w.look(2)
+	w.look(2)
+	w.want(3, queue.StartDone, "2026-03-01T20:00:00Z")
 }

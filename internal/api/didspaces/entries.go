@@ -133,8 +133,8 @@ func report(j *history.ExternalJob, s parsed, reason string, f figures) error {
 	if err != nil {
 		return err
 	}
-	if !s.state.Ended() {
-		j.EndedAt = time.Time{}
+	if s.state != j.State {
+		j.EndedAt = time.Time{} // now, if it has ended: a later success is not as old as the failure before it
 	}
 	j.Status, j.State, j.Why, j.Counts = s.word, s.state, reason, f.counts(s.state)
 	j.Ext[task.DIDSpaces] = ext

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/control"
 	"github.com/lockstep-sync/lockstep/internal/history"
@@ -122,6 +123,35 @@ func TestPutIsIdempotent(t *testing.T) {
 		history.ExternalFilter{Origin: task.DIDSpaces, Statuses: []string{"succeeded"}}, 0, 1)
 	if err != nil || total != 1 {
 		t.Fatalf("%d entries succeeded, %v", total, err)
+	}
+}
+
+// The client repeats a failed sync under the id of the failure: it ended when it succeeded.
+func TestCorrectedEntryEndsAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ended := func(id string) time.Time {
+		t.Helper()
+		j, err := w.control.ExternalJob(t.Context(), control.Caller{Project: "p", Role: task.Viewer, Actor: task.Actor{Dialect: task.DIDSpaces}}, task.JobID(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return j.EndedAt
+	}
+	id := w.post("app")
+	w.put(id, "failed", 0, 0)
+	failed := ended(id)
+	w.put(id, "succeeded", 3, 0)
+	succeeded := ended(id)
+	if !succeeded.After(failed) {
+		t.Fatalf("it failed at %s and succeeded at %s", failed, succeeded)
+	}
+	if s, err := w.control.ExternalSubjects(t.Context(), w.admin, 10); err != nil || !s[0].SucceededAt.Equal(succeeded) {
+		t.Fatalf("subjects %+v, %v; it succeeded at %s", s, err, succeeded)
+	}
+	w.put(id, "succeeded", 4, 0) // other figures of the same end
+	if again := ended(id); !again.Equal(succeeded) {
+		t.Fatalf("it ended at %s, then at %s", succeeded, again)
 	}
 }
 

@@ -112,9 +112,12 @@ func testExternalUpdates(t *testing.T, open Open) {
 	if failed.State != task.JobFailed || failed.EndedAt.IsZero() || failed.Counts.Failed != 3 || failed.Why != "disk full" || !failed.ChangedAt.After(first.ChangedAt) {
 		t.Fatalf("updated %+v", failed)
 	}
-	// No change writes nothing; a refusal neither.
+	// No change writes nothing, nor does the same report again; a refusal neither.
 	same, err := update(func(j *history.ExternalJob) error { return nil })
 	w.must(err)
+	if repeated, err := update(end); err != nil || !repeated.ChangedAt.Equal(failed.ChangedAt) {
+		t.Fatalf("repeated %+v, %v", repeated, err)
+	}
 	refusal := errors.New("no")
 	_, err = update(func(j *history.ExternalJob) error { j.Status = "succeeded"; return refusal })
 	if !errors.Is(err, refusal) {
@@ -134,10 +137,36 @@ func testExternalUpdates(t *testing.T, open Open) {
 	if done.Counts != (task.Counts{Requested: 3, Synced: 3}) || done.State != task.JobDone || !done.EndedAt.After(failed.EndedAt) {
 		t.Fatalf("updated %+v", done)
 	}
+	// Other figures of a job that has ended are in the audit chain; those of one that runs are not.
+	reports := func() (n int) {
+		t.Helper()
+		all, err := w.s.Audit(t.Context(), "p", 0, 100)
+		w.must(err)
+		for _, e := range all {
+			if e.Action == "job.report" && e.Actor.Key == "app" {
+				n++
+			}
+		}
+		return n
+	}
+	correct := func(j *history.ExternalJob) error { j.Counts.Synced--; return nil }
+	if was := reports(); was != 2 {
+		t.Fatalf("%d reports in the audit chain", was)
+	}
+	_, err = update(correct)
+	w.must(err)
+	if n := reports(); n != 3 {
+		t.Fatalf("%d reports in the audit chain once the figures were corrected", n)
+	}
 	again, err := update(func(j *history.ExternalJob) error { j.Status, j.State = "pending", task.JobOpen; return nil })
 	w.must(err)
 	if !again.EndedAt.IsZero() {
 		t.Fatalf("updated %+v", again)
+	}
+	_, err = update(correct)
+	w.must(err)
+	if n := reports(); n != 4 {
+		t.Fatalf("%d reports in the audit chain of a job that runs", n)
 	}
 	w.tallied()
 }
