@@ -23,6 +23,9 @@ func scanConnector(r rows) (c history.Connector, err error) {
 
 // readConnector returns nil when there is none. The clause locks it unless it is empty.
 func readConnector(ctx context.Context, t *txn, project task.ProjectID, id, clause string) (c *history.Connector, err error) {
+	if strings.ContainsRune(id, 0) { // nothing has it, and PostgreSQL refuses to look
+		return nil, nil
+	}
 	if clause != "" {
 		clause = t.e.lock(clause)
 	}

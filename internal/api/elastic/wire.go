@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // params are the query of a request.
@@ -25,7 +26,10 @@ func readParams(r *http.Request, takes []string) (params, error) {
 		return params{}, illegalArgument("the query of the request cannot be read")
 	}
 	var unknown []string
-	for name := range values {
+	for name, all := range values {
+		if slices.ContainsFunc(all, func(v string) bool { return !utf8.ValidString(v) || strings.ContainsRune(v, 0) }) {
+			return params{}, illegalArgument("the parameter [%s] is no UTF-8 text, or holds a NUL", strings.ToValidUTF8(name, "\uFFFD"))
+		}
 		if !slices.Contains(common, name) && !slices.Contains(takes, name) {
 			unknown = append(unknown, "["+name+"]")
 		}

@@ -33,6 +33,8 @@ func testConnectors(t *testing.T, open Open) {
 	}
 	_, err = w.s.Connector(t.Context(), "p", "b")
 	wantKind(t, "unknown connector", err, task.NotFound)
+	_, err = w.s.Connector(t.Context(), "p", "a\x00")
+	wantKind(t, "an id with a NUL", err, task.NotFound)
 
 	entries, _, err := w.s.VerifyAudit(t.Context())
 	w.must(err)
