@@ -48,6 +48,18 @@ func (d document) merge(with map[string]any) {
 	}
 }
 
+// maxDocument is how large updates may make a document, in bytes: objects merge, so that a
+// cursor could grow for ever.
+const maxDocument = MaxBody
+
+// checkGrowth refuses an update that makes a document larger than that.
+func checkGrowth(before, after []byte) error {
+	if n := len(after); n > maxDocument && n > len(before) {
+		return illegalArgument("the document would have [%d] bytes; at most [%d] are kept", n, maxDocument)
+	}
+	return nil
+}
+
 // text returns the text of a field, empty when it has none.
 func (d document) text(name string) string {
 	s, _ := d[name].(string)

@@ -2,6 +2,7 @@ package elastic
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"mime"
@@ -116,12 +117,13 @@ type format struct {
 
 const vendorType = "application/vnd.elasticsearch+json"
 
-// version returns the compatible-with of a vendor media type.
+// version returns the compatible-with of a vendor media type; without one it is the
+// newest.
 func version(header string) (n string, vendor bool) {
 	for part := range strings.SplitSeq(header, ",") {
 		media, params, err := mime.ParseMediaType(part)
 		if err == nil && media == vendorType {
-			return params["compatible-with"], true
+			return cmp.Or(params["compatible-with"], "9"), true
 		}
 	}
 	return "", false
