@@ -131,7 +131,7 @@ func (t *txn) writeConnector(ctx context.Context, c history.Connector) error {
 		ON CONFLICT (project, id) DO UPDATE SET unnamed = excluded.unnamed, index_name = excluded.index_name, name = excluded.name,
 		service_type = excluded.service_type, description = excluded.description, deleted = excluded.deleted, doc = excluded.doc,
 		changed_at = excluded.changed_at`,
-		string(c.Project), c.ID, bit(c.IndexName == ""), c.IndexName, clean(c.Name), clean(c.ServiceType), clean(c.Description), bit(c.Deleted),
+		string(c.Project), c.ID, bit(c.IndexName == ""), c.IndexName, cleanWhole(c.Name), cleanWhole(c.ServiceType), clean(c.Description), bit(c.Deleted),
 		string(c.Doc), micros(t.s.now()))
 	return err
 }
