@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/lockstep-sync/lockstep/internal/history"
 )
 
 // params are the query of a request.
@@ -104,7 +106,7 @@ func (p params) page() (from, size int, err error) {
 }
 
 // maxWindow is how deep a list can be paged into.
-const maxWindow = 10_000
+const maxWindow = history.MaxConnectorRow
 
 // format says how a request wants its answer.
 type format struct {
