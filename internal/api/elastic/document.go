@@ -83,10 +83,11 @@ func (d document) first(name string) document {
 }
 
 // nextSeen returns now, or the first moment after the document's last_seen: it never stands
-// still, since clients compare it.
+// still, since clients compare it. A time that a client told far ahead of now is no reason
+// to go on from there.
 func (d document) nextSeen(now time.Time) time.Time {
 	now = now.UTC().Truncate(time.Microsecond)
-	if t, ok := parseDate(d.text("last_seen")); ok && !now.After(t) {
+	if t, ok := parseDate(d.text("last_seen")); ok && !now.After(t) && t.Sub(now) < time.Second {
 		return t.Add(time.Microsecond).Truncate(time.Microsecond)
 	}
 	return now
