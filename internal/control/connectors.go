@@ -19,9 +19,6 @@ type connectorStore interface {
 // CodeIndexNameTaken is that of the Conflict when another connector syncs into the same.
 const CodeIndexNameTaken = "INDEX_NAME_TAKEN"
 
-// MaxListRows is how deep a list of connectors or external jobs may be paged into.
-const MaxListRows = 10_000
-
 // MayReport refuses a caller who may not change connectors or report syncs.
 func (c Caller) MayReport() error { return c.may(mayOperate) }
 
@@ -39,7 +36,7 @@ func (c *Control) Connectors(ctx context.Context, who Caller, f history.Connecto
 	if err := who.may(mayRead); err != nil {
 		return nil, 0, err
 	}
-	if f.From < 0 || f.Size < 0 || f.From+f.Size > MaxListRows {
+	if f.From < 0 || f.Size < 0 || f.From+f.Size > history.MaxConnectorRow {
 		return nil, 0, invalid("PAGE_TOO_DEEP", "a list of connectors ends at 10,000 rows", "filter it")
 	}
 	return c.store.Connectors(ctx, who.Project, f)

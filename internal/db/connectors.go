@@ -23,6 +23,9 @@ func scanConnector(r rows) (c history.Connector, err error) {
 
 // readConnector returns nil when there is none. The clause locks it unless it is empty.
 func readConnector(ctx context.Context, t *txn, project task.ProjectID, id, clause string) (c *history.Connector, err error) {
+	if strings.ContainsRune(id, 0) { // nothing has it, and PostgreSQL refuses to look
+		return nil, nil
+	}
 	if clause != "" {
 		clause = t.e.lock(clause)
 	}
@@ -128,7 +131,7 @@ func (t *txn) writeConnector(ctx context.Context, c history.Connector) error {
 		ON CONFLICT (project, id) DO UPDATE SET unnamed = excluded.unnamed, index_name = excluded.index_name, name = excluded.name,
 		service_type = excluded.service_type, description = excluded.description, deleted = excluded.deleted, doc = excluded.doc,
 		changed_at = excluded.changed_at`,
-		string(c.Project), c.ID, bit(c.IndexName == ""), c.IndexName, clean(c.Name), clean(c.ServiceType), clean(c.Description), bit(c.Deleted),
+		string(c.Project), c.ID, bit(c.IndexName == ""), c.IndexName, cleanWhole(c.Name), cleanWhole(c.ServiceType), clean(c.Description), bit(c.Deleted),
 		string(c.Doc), micros(t.s.now()))
 	return err
 }

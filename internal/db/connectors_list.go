@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,7 +34,8 @@ func (p place) compare(q place) int {
 }
 
 // Connectors returns a page of a project's connectors, its tasks among them, by index
-// name, and how many there are in all.
+// name, and how many there are in all. With Match they are counted up to
+// history.MaxConnectorRow.
 func (s *Store) Connectors(ctx context.Context, project task.ProjectID, f history.ConnectorFilter) (page []history.ConnectorRow, total int64, err error) {
 	err = s.read(ctx, func(ctx context.Context, t *txn) error {
 		page = nil
@@ -55,7 +57,9 @@ func (s *Store) Connectors(ctx context.Context, project task.ProjectID, f histor
 		if err != nil {
 			return err
 		}
-		total += int64(len(tasks))
+		if total += int64(len(tasks)); f.Match != nil {
+			total = min(total, history.MaxConnectorRow)
+		}
 		for _, p := range window(found, before, tasks, f.From, f.Size) {
 			row, err := t.connectorRow(ctx, p)
 			if err != nil {
@@ -111,8 +115,11 @@ func (t *txn) connectorPlaces(ctx context.Context, project task.ProjectID, f his
 	return out, total, err
 }
 
-// matchPlaces looks at every connector, keeps the places that a page can need, and counts
-// the rest.
+// errEnough ends the looking at connectors.
+var errEnough = errors.New("enough connectors match")
+
+// matchPlaces looks at connectors one by one, keeps the places that a page can need, and
+// counts the rest, up to history.MaxConnectorRow.
 func (t *txn) matchPlaces(ctx context.Context, project task.ProjectID, f history.ConnectorFilter) (out []place, total int64, err error) {
 	where, args := connectorsWhere(project, f)
 	err = each(ctx, t, "SELECT unnamed, index_name, num, name, description FROM connectors WHERE "+where+
@@ -130,8 +137,14 @@ func (t *txn) matchPlaces(ctx context.Context, project task.ProjectID, f history
 		if p.unnamed = unnamed != 0; len(out) < f.From+f.Size {
 			out = append(out, p)
 		}
+		if total == history.MaxConnectorRow {
+			return errEnough
+		}
 		return nil
 	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
 	return out, total, err
 }
 

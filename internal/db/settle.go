@@ -172,5 +172,10 @@ func clean(s string) string {
 	if len(s) > longest {
 		s = s[:longest]
 	}
+	return cleanWhole(s)
+}
+
+// cleanWhole is clean for text whose length was seen to by others.
+func cleanWhole(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 }

@@ -42,6 +42,9 @@ type ConnectorFilter struct {
 	Size    int // of the page
 }
 
+// MaxConnectorRow is how deep a list of connectors may be paged into.
+const MaxConnectorRow = 10_000
+
 // ConnectorRow is one of a list: a connector, or a task.
 type ConnectorRow struct {
 	Task      *task.Task // nil: it is a connector

@@ -189,6 +189,20 @@ func (a *API) deleteConnector(c *call) (answer, error) {
 	if err := a.refuseManaged(c, c.id); err != nil {
 		return answer{}, err
 	}
+	if jobs {
+		// First, so that a call that was cut short can be repeated: of a connector that is
+		// gone it would be refused.
+		n, err := a.control.Connector(c.Context(), c.who, c.id)
+		if err == nil && n.Deleted && !hard {
+			err = missingConnector(c.id)
+		}
+		if err == nil {
+			err = a.deleteJobsOf(c)
+		}
+		if err != nil {
+			return answer{}, notFoundAs(err, missingConnector(c.id))
+		}
+	}
 	if hard {
 		err = a.control.DeleteConnector(c.Context(), c.who, c.id)
 	} else {
@@ -209,11 +223,6 @@ func (a *API) deleteConnector(c *call) (answer, error) {
 	}
 	if err := a.control.ForgetExternal(c.Context(), c.who, c.id); err != nil {
 		return answer{}, err
-	}
-	if jobs {
-		if err := a.deleteJobsOf(c); err != nil {
-			return answer{}, err
-		}
 	}
 	return ok(map[string]any{"acknowledged": true})
 }

@@ -48,6 +48,18 @@ func (d document) merge(with map[string]any) {
 	}
 }
 
+// maxDocument is how large updates may make a document, in bytes: objects merge, so that a
+// cursor could grow for ever.
+const maxDocument = MaxBody
+
+// checkGrowth refuses an update that makes a document larger than that.
+func checkGrowth(before, after []byte) error {
+	if n := len(after); n > maxDocument && n > len(before) {
+		return illegalArgument("the document would have [%d] bytes; at most [%d] are kept", n, maxDocument)
+	}
+	return nil
+}
+
 // text returns the text of a field, empty when it has none.
 func (d document) text(name string) string {
 	s, _ := d[name].(string)
@@ -71,10 +83,11 @@ func (d document) first(name string) document {
 }
 
 // nextSeen returns now, or the first moment after the document's last_seen: it never stands
-// still, since clients compare it.
+// still, since clients compare it. A time that a client told far ahead of now is no reason
+// to go on from there.
 func (d document) nextSeen(now time.Time) time.Time {
 	now = now.UTC().Truncate(time.Microsecond)
-	if t, ok := parseDate(d.text("last_seen")); ok && !now.After(t) {
+	if t, ok := parseDate(d.text("last_seen")); ok && !now.After(t) && t.Sub(now) < time.Second {
 		return t.Add(time.Microsecond).Truncate(time.Microsecond)
 	}
 	return now

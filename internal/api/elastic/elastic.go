@@ -60,6 +60,13 @@ func IndexPath(path string) bool {
 	return ok && name != "" && name[0] != '_' && !strings.Contains(name, "/") && name != "healthz" && name != "readyz" && name != "metrics"
 }
 
+// SystemPath says whether a raw path is of Elasticsearch's own APIs, as /_search: those
+// that are not here are refused in words that its clients can read.
+func SystemPath(path string) bool {
+	name, ok := strings.CutPrefix(path, "/_")
+	return ok && name != "" && name[0] >= 'a' && name[0] <= 'z'
+}
+
 // call is one request on its way.
 type call struct {
 	*http.Request

@@ -20,6 +20,7 @@ type exception struct {
 	reason string
 	cause  *exception // what caused_by says; nil: nothing
 	allow  []string   // methods, for a path that does not take this one
+	bare   bool       // the answer has the reason alone, as text
 }
 
 func (e *exception) Error() string { return e.reason }
@@ -116,6 +117,9 @@ func sentence(e *task.Error) string {
 
 // body is what the client gets.
 func (e *exception) body() map[string]any {
+	if e.bare {
+		return map[string]any{"error": e.reason}
+	}
 	one := func(x *exception) map[string]any {
 		m := map[string]any{"type": x.kind, "reason": x.reason}
 		if x.status == http.StatusUnauthorized {

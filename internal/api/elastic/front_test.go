@@ -3,6 +3,7 @@ package elastic_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -52,6 +53,14 @@ func TestBodiesHaveAnEnd(t *testing.T) {
 		if r.status != c.status || !json.Valid(r.body) {
 			t.Errorf("%s: %d %.200s", what, r.status, r.body)
 		}
+	}
+	// Cursors and metadata merge: a document ends all the same.
+	half := strings.Repeat("x", elastic.MaxBody/2)
+	w.want("PUT", "/_connector/d", `{"index_name":"i","service_type":"s"}`, 201)
+	job := "/_connector/_sync_job/" + w.want("POST", "/_connector/_sync_job", `{"id":"d"}`, 201)["id"].(string)
+	for i, status := range []int{200, 400} {
+		w.want("PUT", "/_connector/d/_last_sync", fmt.Sprintf(`{"sync_cursor":{"at%d":%q}}`, i, half), status)
+		w.want("PUT", job+"/_stats", fmt.Sprintf(`{"deleted_document_count":0,"indexed_document_count":0,"indexed_document_volume":0,"metadata":{"at%d":%q}}`, i, half), status)
 	}
 	for path, body := range map[string]string{
 		"_name": `{"name":"` + strings.Repeat("x", 1025) + `"}`, "_service_type": `{"service_type":"` + strings.Repeat("x", 513) + `"}`,

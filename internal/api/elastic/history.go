@@ -1,6 +1,7 @@
 package elastic
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/json"
@@ -34,40 +35,80 @@ type lastExt struct {
 	Incremental string `json:"last_incremental_sync_scheduled_at,omitempty"`
 }
 
+func lastExtOf(doc document) lastExt {
+	return lastExt{doc.text("last_synced"), doc.text("last_sync_scheduled_at"), doc.text("last_incremental_sync_scheduled_at")}
+}
+
 // tellHistory records the sync that a connector tells of: reports of one sync are one job.
-func (a *API) tellHistory(c *call, n history.Connector, set map[string]any) error {
+// doc is the document that the report made; what is recorded is the one that is stored by
+// then. It looks again once it has written: of reports made at once, one that read first
+// may write last.
+func (a *API) tellHistory(c *call, doc document, set map[string]any) error {
 	if !mentions(set, telling...) {
 		return nil
 	}
-	doc, err := decodeDocument(n.Doc)
-	if err != nil {
-		return internal(c.Context(), a.log, err)
+	var id task.JobID
+	var told []byte
+	for range 16 { // those who change it all the time tell of it, too
+		n, err := a.control.Connector(c.Context(), c.who, c.id)
+		if err == nil && bytes.Equal(n.Doc, told) || task.KindOf(err) == task.NotFound && err != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		now, err := decodeDocument(n.Doc)
+		if err != nil {
+			return internal(c.Context(), a.log, err)
+		}
+		last, err := a.lastTold(c)
+		switch {
+		case err != nil:
+			return err
+		case told != nil && (last.ID != id || !sameSync(last, now, nil)):
+			return nil // the next sync has begun
+		case told != nil || last.ID != "" && (sameSync(last, doc, set) || sameSync(last, now, set)):
+			id, err = last.ID, a.retell(c, last.ID, now)
+		default:
+			id, err = a.tell(c, now, n.Name, last.ID)
+		}
+		if err != nil {
+			return err
+		}
+		told = n.Doc
 	}
-	key := lastExt{doc.text("last_synced"), doc.text("last_sync_scheduled_at"), doc.text("last_incremental_sync_scheduled_at")}
+	return nil
+}
+
+// lastTold is the latest job that the connector of a call told of; without an id when there
+// is none.
+func (a *API) lastTold(c *call) (j history.ExternalJob, err error) {
 	recent, _, err := a.control.ExternalJobs(c.Context(), c.who,
 		history.ExternalFilter{Origin: task.Elastic, Subject: c.id, Types: []string{reported}}, 0, 1)
-	if err != nil {
-		return err
+	if err == nil && len(recent) == 1 {
+		j = recent[0]
 	}
-	if len(recent) == 1 && sameSync(recent[0], key, doc, set) {
-		return a.retell(c, recent[0].ID, key, doc)
-	}
+	return j, err
+}
+
+// tell begins a job that follows the last.
+func (a *API) tell(c *call, doc document, name string, last task.JobID) (task.JobID, error) {
 	var next history.ExternalJob
-	a.recordLast(&next, key, doc)
-	id := lastID(c, key, next.State)
-	_, err = a.control.ReportExternal(c.Context(), c.who, history.ExternalReport{
-		ID: id, Subject: c.id, Name: n.Name, Type: reported, Status: next.Status, State: next.State, Counts: next.Counts,
+	a.recordLast(&next, doc)
+	id := lastID(c, lastExtOf(doc), next.State, last)
+	_, err := a.control.ReportExternal(c.Context(), c.who, history.ExternalReport{
+		ID: id, Subject: c.id, Name: name, Type: reported, Status: next.Status, State: next.State, Counts: next.Counts,
 		StartedAt: next.StartedAt, EndedAt: next.EndedAt, Why: next.Why, Ext: next.Ext[task.Elastic],
 	})
 	if task.KindOf(err) == task.Conflict { // the same report, told twice at once or again later
-		return a.retell(c, id, key, doc)
+		err = a.retell(c, id, doc)
 	}
-	return err
+	return id, err
 }
 
-func (a *API) retell(c *call, id task.JobID, key lastExt, doc document) error {
+func (a *API) retell(c *call, id task.JobID, doc document) error {
 	_, err := a.control.UpdateExternal(c.Context(), c.who, id, func(j *history.ExternalJob) error {
-		a.recordLast(j, key, doc)
+		a.recordLast(j, doc)
 		return nil
 	})
 	return err
@@ -83,7 +124,8 @@ func (a *API) retell(c *call, id task.JobID, key lastExt, doc document) error {
 //	ended      mentions neither last_synced nor the status      yes: it corrects
 //	ended      has the first last_synced, and no status         yes: it completes
 //	ended      anything else                                    no
-func sameSync(j history.ExternalJob, key lastExt, doc document, set map[string]any) bool {
+func sameSync(j history.ExternalJob, doc document, set map[string]any) bool {
+	key := lastExtOf(doc)
 	var was lastExt
 	if err := json.Unmarshal(j.Ext[task.Elastic], &was); err != nil {
 		return false
@@ -111,7 +153,8 @@ func lastState(doc document) task.JobState {
 var lastWords = map[task.JobState]string{task.JobFailed: "error", task.JobDone: "completed"}
 
 // recordLast fills a job of the history with what a connector's document tells.
-func (a *API) recordLast(j *history.ExternalJob, key lastExt, doc document) {
+func (a *API) recordLast(j *history.ExternalJob, doc document) {
+	key := lastExtOf(doc)
 	j.Type, j.State, j.Status, j.Why = reported, lastState(doc), doc.text("last_sync_status"), ""
 	if j.Status == "" {
 		j.Status = lastWords[j.State]
@@ -145,9 +188,10 @@ func (a *API) recordLast(j *history.ExternalJob, key lastExt, doc document) {
 	j.Ext = map[task.Dialect][]byte{task.Elastic: raw}
 }
 
-// lastID is the id of the job that a report tells of: the same for the same report.
-func lastID(c *call, key lastExt, state task.JobState) task.JobID {
-	ended := "runs"
+// lastID is the id of the job that a report tells of: the same for the same report. One
+// that runs may have the times of the sync before; it is known by following it.
+func lastID(c *call, key lastExt, state task.JobState, last task.JobID) task.JobID {
+	ended := "runs after " + string(last)
 	if state.Ended() {
 		ended = "ended"
 	}

@@ -2,6 +2,7 @@ package elastic_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -189,5 +190,52 @@ func TestManagedIsTrue(t *testing.T) {
 	}
 	if ids, _ := w.ids("/_connector/_sync_job?status=canceled&job_type=full"); len(ids) != 1 || ids[0] != scan {
 		t.Errorf("canceled jobs are %v", ids)
+	}
+}
+
+// Of reports made at once the history loses none either: it says what the connector says.
+func TestReportsAtOnceTellHistory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 8 {
+		id := fmt.Sprint("c", i)
+		w.want("PUT", "/_connector/"+id, "", 201)
+		w.want("PUT", "/_connector/"+id+"/_last_sync", `{"last_sync_status":"in_progress"}`, 200)
+		var wg sync.WaitGroup
+		for _, body := range []string{
+			`{"last_indexed_document_count":7}`, `{"last_deleted_document_count":2}`, `{"last_sync_error":"boom"}`,
+			`{"last_sync_status":"error"}`, `{"last_synced":"2024-11-09T15:10:00Z"}`,
+		} {
+			wg.Go(func() {
+				if r := w.do("operator", "PUT", "/_connector/"+id+"/_last_sync", body); r.status != 200 {
+					t.Errorf("%s: %d %s", body, r.status, r.body)
+				}
+			})
+		}
+		wg.Wait()
+		jobs := w.told(id)
+		if len(jobs) != 1 {
+			t.Fatalf("%d jobs of one sync: %+v", len(jobs), jobs)
+		}
+		j := jobs[0]
+		if want := (task.Counts{Requested: 9, Synced: 9, Deleted: 2}); j.Counts != want || j.Status != "error" || j.Why != "boom" ||
+			!j.EndedAt.Equal(time.Date(2024, 11, 9, 15, 10, 0, 0, time.UTC)) {
+			t.Errorf("the history says %+v", j)
+		}
+	}
+}
+
+// A connector that tells no times has a job for each sync all the same.
+func TestSyncsWithoutTimes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.want("PUT", "/_connector/c", "", 201)
+	for i := range 3 {
+		w.want("PUT", "/_connector/c/_last_sync", `{"last_sync_status":"in_progress"}`, 200)
+		w.want("PUT", "/_connector/c/_last_sync", `{"last_sync_status":"completed"}`, 200)
+		jobs := w.told("c")
+		if len(jobs) != i+1 || jobs[0].Status != "completed" {
+			t.Fatalf("after sync %d: %d jobs, %+v", i+1, len(jobs), jobs)
+		}
 	}
 }

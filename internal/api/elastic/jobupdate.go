@@ -1,6 +1,7 @@
 package elastic
 
 import (
+	"bytes"
 	"math"
 	"slices"
 	"time"
@@ -54,7 +55,10 @@ func (a *API) updateJob(c *call, f func(doc document) error) (answer, error) {
 		if err != nil {
 			return err
 		}
-		if word = "updated"; string(after) == string(before) {
+		if err := checkGrowth(before, after); err != nil {
+			return err
+		}
+		if word = "updated"; bytes.Equal(after, before) {
 			word = "noop"
 		}
 		j.Ext[task.Elastic] = after

@@ -1,7 +1,5 @@
 package elastic
 
-import "github.com/lockstep-sync/lockstep/internal/history"
-
 // syncStates are what a sync can be in.
 var syncStates = []string{"canceling", "canceled", "completed", "error", "in_progress", "pending", "suspended"}
 
@@ -80,16 +78,11 @@ func (a *API) lastSync(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	var after history.Connector
-	out, err := a.update(c, blind, func(doc document) error {
+	var after document
+	out, err := a.report(c, func(doc document) error {
 		doc.merge(set)
+		after = doc
 		return nil
-	}, func(id string, g func(*history.Connector) error) error {
-		return a.control.ReportConnector(c.Context(), c.who, id, func(n *history.Connector) error {
-			err := g(n)
-			after = *n
-			return err
-		})
 	})
 	if err != nil {
 		return answer{}, err

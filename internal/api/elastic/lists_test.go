@@ -1,6 +1,7 @@
 package elastic_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -121,6 +122,38 @@ func TestIndexNamesAtOnce(t *testing.T) {
 	wg.Wait()
 	if made != 1 {
 		t.Errorf("%d connectors sync into one index", made)
+	}
+}
+
+// A connector is deleted after its jobs: as long as there are some, the call can be repeated.
+func TestDeletingJobsCanBeRepeated(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.want("PUT", "/_connector/c", `{"index_name":"i","service_type":"s"}`, 201)
+	for range 120 { // more than are deleted at a time
+		w.want("POST", "/_connector/_sync_job", `{"id":"c"}`, 201)
+	}
+	left := func() string {
+		_, total := w.ids("/_connector/_sync_job?size=0")
+		return total
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		req, err := http.NewRequestWithContext(ctx, http.MethodDelete, w.url+"/_connector/c?delete_sync_jobs=true", http.NoBody)
+		w.must(err)
+		req.Header.Set("Authorization", "ApiKey "+w.users["operator"].apiKey())
+		if resp, err := httpClient.Do(req); err == nil {
+			_ = resp.Body.Close()
+		}
+	})
+	for left() == "120" {
+		w.must(t.Context().Err())
+	}
+	cancel()
+	wg.Wait()
+	if r := w.do("operator", "DELETE", "/_connector/c?delete_sync_jobs=true", ""); left() != "0" {
+		t.Errorf("%s jobs are left after %d %s", left(), r.status, r.body)
 	}
 }
 

@@ -22,7 +22,7 @@ type pattern struct {
 	routes   []route
 }
 
-// kindOf id of a pattern: what an empty one is called in the refusal.
+// idName is what the id of a pattern is called when it is refused.
 func (p pattern) idName() string {
 	if len(p.segments) > 0 && p.segments[0] == "_sync_job" {
 		return "connector_sync_job_id"
@@ -82,7 +82,7 @@ var patterns = []pattern{
 // find returns the route of a raw path, and the id in it.
 func find(method, path string) (route, string, error) {
 	rest, below := strings.CutPrefix(path, Root)
-	if !below {
+	if !below || rest != "" && rest[0] != '/' {
 		if method == http.MethodDelete && IndexPath(path) {
 			return route{method: method, action: "delete_index", serve: (*API).deleteIndex}, strings.TrimPrefix(path, "/"), nil
 		}
@@ -153,8 +153,11 @@ func (p pattern) route(method, path, raw string) (route, string, error) {
 // maxID is the longest id, in bytes.
 const maxID = 512
 
+// noHandler is the one refusal that Elasticsearch words without a type; clients take both.
 func noHandler(method, path string) error {
-	return illegalArgument("no handler found for uri [%s] and method [%s]", path, method)
+	x := illegalArgument("no handler found for uri [%s] and method [%s]", path, method)
+	x.bare = true
+	return x
 }
 
 // deleteIndex answers for an index: there are none here.

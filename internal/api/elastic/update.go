@@ -57,6 +57,9 @@ func (a *API) update(c *call, fam family, f func(document) error, by func(string
 		if err := fill(n, doc); err != nil {
 			return err
 		}
+		if err := checkGrowth(before, n.Doc); err != nil {
+			return err
+		}
 		if word = "updated"; bytes.Equal(before, n.Doc) {
 			word, n.Doc = "noop", old
 		}

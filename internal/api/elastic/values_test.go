@@ -246,3 +246,18 @@ func FuzzFilterPath(f *testing.F) {
 		}
 	})
 }
+
+// A job whose program told a last_seen of the far future is seen now when it next checks in.
+func TestLastSeenComesBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.want("PUT", "/_connector/c", `{"index_name":"i","service_type":"s"}`, 201)
+	job := "/_connector/_sync_job/" + w.want("POST", "/_connector/_sync_job", `{"id":"c"}`, 201)["id"].(string)
+	for path, body := range map[string]string{"/_check_in": "", "/_claim": `{"worker_hostname":"h"}`} {
+		w.want("PUT", job+"/_stats", `{"deleted_document_count":0,"indexed_document_count":0,"indexed_document_volume":0,"last_seen":"9999-12-31T23:59:59.999999999Z"}`, 200)
+		w.want("PUT", job+path, body, 200)
+		if seen, _ := w.want("GET", job, "", 200)["last_seen"].(string); !strings.HasPrefix(seen, "2001-02-03T04:") {
+			t.Errorf("after %s it was seen at %s", path, seen)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package elastic
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"mime"
@@ -10,6 +11,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/lockstep-sync/lockstep/internal/history"
 )
 
 // params are the query of a request.
@@ -25,7 +29,10 @@ func readParams(r *http.Request, takes []string) (params, error) {
 		return params{}, illegalArgument("the query of the request cannot be read")
 	}
 	var unknown []string
-	for name := range values {
+	for name, all := range values {
+		if slices.ContainsFunc(all, func(v string) bool { return !utf8.ValidString(v) || strings.ContainsRune(v, 0) }) {
+			return params{}, illegalArgument("the parameter [%s] is no UTF-8 text, or holds a NUL", strings.ToValidUTF8(name, "\uFFFD"))
+		}
 		if !slices.Contains(common, name) && !slices.Contains(takes, name) {
 			unknown = append(unknown, "["+name+"]")
 		}
@@ -99,7 +106,7 @@ func (p params) page() (from, size int, err error) {
 }
 
 // maxWindow is how deep a list can be paged into.
-const maxWindow = 10_000
+const maxWindow = history.MaxConnectorRow
 
 // format says how a request wants its answer.
 type format struct {
@@ -112,12 +119,13 @@ type format struct {
 
 const vendorType = "application/vnd.elasticsearch+json"
 
-// version returns the compatible-with of a vendor media type.
+// version returns the compatible-with of a vendor media type; without one it is the
+// newest.
 func version(header string) (n string, vendor bool) {
 	for part := range strings.SplitSeq(header, ",") {
 		media, params, err := mime.ParseMediaType(part)
 		if err == nil && media == vendorType {
-			return params["compatible-with"], true
+			return cmp.Or(params["compatible-with"], "9"), true
 		}
 	}
 	return "", false

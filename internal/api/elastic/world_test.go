@@ -107,7 +107,7 @@ func newWorld(tb testing.TB) *world {
 	log := slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	router := api.NewRouter(api.Config{Log: log})
 	handler := elastic.New(elastic.Config{Control: w.control, Log: log, Now: now})
-	router.Add(api.Route{Name: "elastic", Prefix: elastic.Root, MaxBody: elastic.MaxBody, Handler: handler})
+	router.Add(api.Route{Name: "elastic", Match: elastic.SystemPath, MaxBody: elastic.MaxBody, Handler: handler})
 	router.Add(api.Route{Name: "elastic", Method: http.MethodDelete, Match: elastic.IndexPath, Handler: handler})
 	server := httptest.NewServer(router)
 	tb.Cleanup(server.Close)

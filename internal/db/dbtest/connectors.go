@@ -3,6 +3,7 @@ package dbtest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -33,6 +34,8 @@ func testConnectors(t *testing.T, open Open) {
 	}
 	_, err = w.s.Connector(t.Context(), "p", "b")
 	wantKind(t, "unknown connector", err, task.NotFound)
+	_, err = w.s.Connector(t.Context(), "p", "a\x00")
+	wantKind(t, "an id with a NUL", err, task.NotFound)
 
 	entries, _, err := w.s.VerifyAudit(t.Context())
 	w.must(err)
@@ -60,9 +63,15 @@ func testConnectors(t *testing.T, open Open) {
 func testConnectorsListed(t *testing.T, open Open) {
 	w := newWorld(t, open, db.Config{})
 	names := []string{"b", "a-b", "a.b", "ab", "a_b", "lockstep-", "é", "z"}
+	long := strings.Repeat("N", 1024)
 	for i, n := range names {
 		_, err := w.s.PutConnector(t.Context(), history.Connector{Project: "p", ID: fmt.Sprint(i), IndexName: n, Name: "N" + n, Doc: []byte(`{}`), Deleted: n == "z"}, task.Actor{})
 		w.must(err)
+	}
+	_, err := w.s.PutConnector(t.Context(), history.Connector{Project: "q", ID: "long", Name: long, Doc: []byte(`{}`)}, task.Actor{})
+	w.must(err)
+	if _, total, err := w.s.Connectors(t.Context(), "q", history.ConnectorFilter{Names: []string{long}}); err != nil || total != 1 {
+		t.Fatalf("%d connectors have the longest name, %v", total, err)
 	}
 	want := slices.Sorted(slices.Values(append(slices.Clone(names[:len(names)-1]), "lockstep-"+string(w.task.ID))))
 	for from := range want {

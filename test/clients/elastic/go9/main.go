@@ -91,6 +91,7 @@ func main() {
 	r.lastSync()
 	r.jobs()
 	r.managed(os.Getenv("LOCKSTEP_TASK"))
+	r.elsewhere()
 	r.strangers()
 	r.teardown()
 	if r.failed > 0 {
@@ -331,6 +332,15 @@ func (r *run) managed(id string) {
 	r.must("get the task", err)
 	r.check("the task after its scan", got.LastSyncStatus != nil && *got.LastSyncStatus == syncstatus.Completed && got.LastSynced != nil &&
 		got.LastIndexedDocumentCount != nil && *got.LastIndexedDocumentCount == 3 && *got.LastDeletedDocumentCount == 0 && got.LastSyncError == nil, got)
+}
+
+// elsewhere asks for what is not here: the error is text alone, and still one of
+// Elasticsearch's to the client.
+func (r *run) elsewhere() {
+	_, err := r.es.Cluster.Health().Do(r.ctx)
+	var e *types.ElasticsearchError
+	fine := errors.As(err, &e) && e.Status == 400 && e.ErrorCause.Reason != nil && strings.Contains(*e.ErrorCause.Reason, "no handler found for uri [/_cluster/health]")
+	r.check("what is not here", fine, err)
 }
 
 func (r *run) strangers() {
