@@ -200,7 +200,7 @@ func (a *acceptance) take(b queue.Batch, j *openJob) {
 		}
 		a.rows = append(a.rows, r)
 		a.tally.at(accountOf(r.laneNum, class, j.num, at)).Requested++
-		a.lines.add(received, func(dst []byte) []byte { return history.AppendReceived(dst, e.Key) })
+		a.lines.add(received, func(dst []byte) []byte { return history.AppendReceived(dst, e.Key, e.Otherwise) })
 		a.t.wakeLane(queue.LaneID{Task: b.Task, Shard: r.shard})
 	}
 }
