@@ -141,6 +141,26 @@ func TestRegisteredCredentialsAreTheOnlyOnes(t *testing.T) {
 	}
 }
 
+// An endpoint that takes the credentials of the machine does not lend them to a client
+// that asks without a pair.
+func TestTheMachinesCredentialsAreNotLent(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "STOREKEY")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "storesecret")
+	w := newWorld(t)
+	_, err := w.s.Control().CreateEndpoint(t.Context(), w.s.Admin(), control.NewEndpoint{
+		ID: "machine", Provider: "generic", URL: w.s3.URL, Region: "us-east-1", Aliases: []string{"UCloud/here"},
+		Options: []byte(`{"environment_credentials":true}`),
+	})
+	w.must(err)
+	const body = `{"cloud_type":"UCloud","data_center":"here","bucket_name":"src","file_name":"a","page_size":1`
+	w.s3.Put("src", "a", []byte("1"))
+	const at = "/v2/p1/objectstorage/buckets"
+	w.want(w.viewer, "POST", at+"/objects", body+`}`, 400, "OMS.0151", nil)
+	w.want(w.viewer, "POST", at+"/prefix", body+`}`, 400, "OMS.0151", nil)
+	w.want(w.viewer, "POST", at+"/regions", body+`}`, 400, "OMS.0155", nil)
+	w.want(w.viewer, "POST", at+"/objects", body+`,"ak":"STOREKEY","sk":"storesecret"}`, 200, "", nil)
+}
+
 // Nothing of another project is ever visible.
 func TestProjectsAreIsolated(t *testing.T) {
 	t.Parallel()
