@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/api"
@@ -37,7 +38,8 @@ type Config struct {
 	EventKeys int
 	// Keys is how they are encoded; empty: FormKeys.
 	Keys KeyEncoding
-	// MaxTasks is how many tasks a project may have that were made here; 0: no limit.
+	// MaxTasks is how many tasks a project may have that were made here; 0: no limit. One
+	// process keeps to it; several that create at once may each make one more.
 	MaxTasks int
 	// AllowHosts are the hosts (HOST, HOST:PORT or *.DOMAIN) that clients may name by
 	// their address where they are to name a region; empty: none.
@@ -54,12 +56,12 @@ type Config struct {
 type API struct {
 	cfg      Config
 	control  *control.Control
-	tokens   tokens
 	log      *slog.Logger
 	now      func() time.Time
 	asking   addresses
 	failing  addresses
 	memory   bodyMemory
+	creating sync.Mutex // one create at a time, where tasks are limited
 	allowed  hosts
 	maxKeys  int
 	formKeys bool
@@ -82,13 +84,11 @@ func New(cfg Config) *API {
 	if cfg.FailureRate == 0 {
 		cfg.FailureRate = 10
 	}
-	a := &API{
+	return &API{
 		cfg: cfg, control: cfg.Control, log: cfg.Log, now: cfg.Now, allowed: cfg.AllowHosts,
 		maxKeys: min(cfg.EventKeys, MaxEventKeys), formKeys: cfg.Keys != PathKeys,
 		asking: addresses{rate: cfg.AddressRate}, failing: addresses{rate: cfg.FailureRate},
 	}
-	a.tokens, _ = any(cfg.Control).(tokens)
-	return a
 }
 
 // request is one call on its way.
