@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -225,11 +227,34 @@ func TestRolesOfKeys(t *testing.T) {
 			}
 		}
 	}
+	w.want(w.sender, "POST", "/v2/p1/objectstorage/buckets/cdn-info", `{"cloud_type":"AWS"}`, 403, "OMS.0072", nil)
 	for _, k := range []key{w.sender, w.viewer} {
 		w.want(k, "POST", p1, create("dst2"), 403, "OMS.0072", nil)
 		w.want(k, "POST", path+"/stop", "", 403, "OMS.0072", nil)
 		w.want(k, "POST", path+"/start", keysBody, 403, "OMS.0072", nil)
 		w.want(k, "DELETE", path, "", 403, "OMS.0072", nil)
+	}
+}
+
+// Of creates at the same moment as many are done as there is room for.
+func TestTaskLimitHoldsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *config.OMS) { o.MaxTasks = 1 })
+	var group sync.WaitGroup
+	var made, refused atomic.Int64
+	for _, bucket := range []string{"dst", "dst2", "dst3"} {
+		group.Go(func() {
+			switch a := w.do(w.operator, "POST", p1, create(bucket)); {
+			case a.status == 200:
+				made.Add(1)
+			case a.code() == "OMS.0077":
+				refused.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	if made.Load() != 1 || refused.Load() != 2 {
+		t.Errorf("%d made, %d refused", made.Load(), refused.Load())
 	}
 }
 

@@ -27,6 +27,8 @@ func TestStopKeepsTheQueue(t *testing.T) {
 	if m := w.month(path); m.Requested != 1 || m.Success+m.Failure+m.Skip != 0 {
 		t.Fatalf("after the stop: %+v", m)
 	}
+	w.want(w.sender, "POST", path+"/events", objectKeys("b"), 400, "OMS.1036", nil)
+	w.want(w.sender, "POST", path+"/events", objectKeys("oms/sync_task/"+id+"/object_lists/x.txt"), 400, "OMS.1036", nil)
 	w.want(w.operator, "POST", path+"/start", keysBody, 200, "", nil)
 	if m := w.settled(path, 1); m.Success != 1 {
 		t.Fatalf("%+v", m)
