@@ -450,6 +450,16 @@ func nativeTask(t *tape) {
 	})
 	t.must(err)
 	t.play("viewer", "GET", p1, "")
+	t.say("A task of this dialect that another has moved has the names of where it is now.")
+	path := t.newTask("dst")
+	id := strings.TrimPrefix(path, p1+"/")
+	_, err = t.s.Control().StopTask(t.Context(), t.s.Admin(), id)
+	t.must(err)
+	_, err = t.s.Control().ChangeTask(t.Context(), t.s.Admin(), id, control.TaskChange{
+		Source: &task.Location{Endpoint: "obs", Bucket: "src"}, Destination: &task.Location{Endpoint: "disk", Bucket: "there"},
+	})
+	t.must(err)
+	t.play("viewer", "GET", p1+"?limit=1", "")
 }
 
 func tooMuch(t *tape) {

@@ -42,7 +42,7 @@ func (a *API) createTask(r *request) error {
 	}
 	k, err := a.control.CreateTask(r.ctx(), r.who, control.NewTask{
 		Name: a.taskName(&n), Description: n.Description, Source: src, Destination: dst, Options: n.options(),
-		Ext: map[task.Dialect][]byte{task.OMS: n.extension()}, Given: keys,
+		Ext: map[task.Dialect][]byte{task.OMS: n.extension(src, dst)}, Given: keys,
 	})
 	if err != nil {
 		return err
