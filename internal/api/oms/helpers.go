@@ -281,7 +281,6 @@ func (a *API) projects(r *request) error {
 	if err != nil {
 		return err
 	}
-	r.w.Header().Set("X-IAM-Trace-Id", api.RequestID(r.ctx()))
 	id := string(r.who.Project)
 	name := q.Get("name")
 	if name == "" {

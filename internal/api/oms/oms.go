@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -106,6 +107,9 @@ func (r *request) ctx() context.Context { return r.http.Context() }
 // any status below 400 for success.
 func (a *API) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	r := &request{w: w, http: hr}
+	if strings.HasPrefix(hr.URL.Path, "/v3/") { // where the clients of IAM look for the request id
+		w.Header().Set("X-IAM-Trace-Id", api.RequestID(hr.Context()))
+	}
 	if err := a.serve(hr.Context(), r); err != nil {
 		a.refuse(hr.Context(), r, err)
 	}
