@@ -35,6 +35,19 @@ func TestStopKeepsTheQueue(t *testing.T) {
 	}
 }
 
+// A plus that was meant as one is found although the same key is named again without it.
+func TestPlusIsFoundWhenItsKeyIsNamedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.s3.Put("src", "a+b", []byte("1"))
+	path := w.newTask("dst")
+	w.want(w.sender, "POST", path+"/events", objectKeys("a+b", "a%20b"), 200, "", nil)
+	m := w.settled(path, 3)
+	if got, ok := w.s3.Get("dst", "a+b"); !ok || string(got) != "1" || m.Requested != 3 || m.Success != 1 || m.Skip != 2 {
+		t.Fatalf("%q, %+v", got, m)
+	}
+}
+
 // Delete ends what waits as failed, and says so in the record.
 func TestDeleteRecordsTheRestAsFailed(t *testing.T) {
 	t.Parallel()
