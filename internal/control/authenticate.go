@@ -138,20 +138,6 @@ func (c *Control) Authenticate(ctx context.Context, id, given string) (Caller, e
 	return c.enter(k)
 }
 
-// SigningKey returns the secret that requests of an access key are signed with, and who
-// has it: for dialects whose clients sign. Errors are those of Authenticate.
-func (c *Control) SigningKey(ctx context.Context, id task.KeyID) (secret.String, Caller, error) {
-	k, err := c.keys.get(ctx, id)
-	if err != nil {
-		return secret.String{}, Caller{}, err
-	}
-	if k == nil {
-		return secret.String{}, Caller{}, errBadCredentials
-	}
-	who, err := c.enter(k)
-	return k.secret, who, err
-}
-
 // enter lets a key in that is neither expired nor over its rate.
 func (c *Control) enter(k *ringKey) (Caller, error) {
 	now := c.cfg.Now()

@@ -139,8 +139,9 @@ func TestAuthenticateReadsNothing(t *testing.T) {
 	w.wantCode("no secret", err, control.CodeBadCredentials)
 	_, err = w.Authenticate(t.Context(), "", "")
 	w.wantCode("nothing", err, control.CodeBadCredentials)
-	if got, who, err := w.SigningKey(t.Context(), task.KeyID(id)); err != nil || !got.Matches(s) || who.Project != "p" {
-		t.Errorf("signing key of %+v: %v", who, err)
+	verify := func(k secret.String) bool { return k.Matches(s) }
+	if who, err := w.AuthenticateSigned(t.Context(), task.KeyID(id), verify); err != nil || who.Project != "p" {
+		t.Errorf("signed by %+v: %v", who, err)
 	}
 }
 

@@ -62,8 +62,13 @@ func (c *Control) accept(ctx context.Context, k task.Task, job task.JobID, event
 		return Accepted{}, invalid("TOO_MANY_KEYS", "more than 1000 keys are named at once", "send them in several requests, or as a manifest")
 	}
 	kept, skipped, err := c.dropLists(ctx, k, events)
-	if err != nil || len(kept) == 0 {
-		return Accepted{Skipped: skipped}, err
+	switch {
+	case err != nil:
+		return Accepted{}, err
+	case len(kept) == 0 && k.State == task.Stopped: // nothing else will ask for the state
+		return Accepted{}, &task.Error{Kind: task.Conflict, Code: CodeNotRunning, Text: "the task is stopped", Next: "start it first"}
+	case len(kept) == 0:
+		return Accepted{Skipped: skipped}, nil
 	}
 	r, err := c.cfg.Accept.Accept(ctx, queue.Batch{Task: k.ID, Job: job, Entries: kept})
 	if err != nil {

@@ -53,7 +53,13 @@ func (c *Control) admit(e task.Endpoint, k Credentials, code string) (keep bool,
 	if err != nil {
 		return false, err
 	}
-	if own.AccessKey == "" {
+	switch {
+	case own.AccessKey == "" && k.AccessKey == "" && usesEnvironment(e):
+		return false, &task.Error{
+			Kind: task.Denied, Code: code, Text: "endpoint " + strconv.Quote(string(e.ID)) + " lends the credentials of this machine to nobody",
+			Next: "give a pair",
+		}
+	case own.AccessKey == "":
 		return k.AccessKey != "", nil
 	}
 	if !k.SecretKey.Equal(own.SecretKey) || k.AccessKey != own.AccessKey {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/lockstep-sync/lockstep/internal/objstore"
 	"github.com/lockstep-sync/lockstep/internal/task"
@@ -114,36 +115,52 @@ func (c *Control) ListObjects(ctx context.Context, who Caller, l task.Location, 
 	return out, storeError("the bucket cannot be listed", err)
 }
 
-// maxFolded bounds how many keys one page of folded names may go through.
-const maxFolded = 100_000
-
+// list skips what a folded name stands for as soon as a page ends in it: a folder may
+// hold millions of keys.
 func list(ctx context.Context, b objstore.Bucket, q Listing) (out Listed, err error) {
-	var folded string
-	seen := 0
-	for page, err := range b.List(ctx, objstore.ListOptions{Prefix: q.Prefix, After: q.After, PageSize: pageSize(q)}) {
-		if err != nil {
-			return out, err
-		}
-		for _, o := range page.Objects {
-			n := ListedName{Key: strings.Clone(o.Key), Size: o.Size}
-			if i := strings.Index(o.Key[len(q.Prefix):], q.Delimiter); q.Delimiter != "" && i >= 0 {
-				n = ListedName{Key: n.Key[:len(q.Prefix)+i+len(q.Delimiter)], Folded: true}
+	after := q.After
+	if n := q.name(objstore.Object{Key: q.After}); n.Folded && n.Key == q.After {
+		after = behind(q.After)
+	}
+	for jump := true; jump; {
+		jump = false
+		for page, err := range b.List(ctx, objstore.ListOptions{Prefix: q.Prefix, After: after, PageSize: pageSize(q)}) {
+			if err != nil {
+				return out, err
 			}
-			if seen++; n.Folded && (n.Key == folded || n.Key == q.After) {
-				continue
+			var last ListedName
+			for _, o := range page.Objects {
+				last = q.name(o)
+				if known := len(out.Names); last.Folded && (last.Key == q.After || known > 0 && last == out.Names[known-1]) {
+					continue
+				}
+				if len(out.Names) == q.Limit {
+					out.More = true
+					return out, nil
+				}
+				last.Key = strings.Clone(last.Key)
+				out.Names = append(out.Names, last)
 			}
-			if len(out.Names) == q.Limit || seen > maxFolded {
-				out.More = true
-				return out, nil
+			if next := behind(last.Key); last.Folded && next > after {
+				after, jump = next, true
+				break
 			}
-			if n.Folded {
-				folded = n.Key
-			}
-			out.Names = append(out.Names, n)
 		}
 	}
 	return out, nil
 }
+
+// name is an object, or the name it is folded into.
+func (q *Listing) name(o objstore.Object) ListedName {
+	rest, below := strings.CutPrefix(o.Key, q.Prefix)
+	if i := strings.Index(rest, q.Delimiter); below && q.Delimiter != "" && i >= 0 {
+		return ListedName{Key: o.Key[:len(q.Prefix)+i+len(q.Delimiter)], Folded: true}
+	}
+	return ListedName{Key: o.Key, Size: o.Size}
+}
+
+// behind is a key after all that begin with a folded name and go on in UTF-8.
+func behind(folded string) string { return folded + string(utf8.MaxRune) }
 
 func pageSize(q Listing) int {
 	if q.Delimiter != "" {

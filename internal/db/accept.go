@@ -200,7 +200,7 @@ func (a *acceptance) take(b queue.Batch, j *openJob) {
 		}
 		a.rows = append(a.rows, r)
 		a.tally.at(accountOf(r.laneNum, class, j.num, at)).Requested++
-		a.lines.add(received, func(dst []byte) []byte { return history.AppendReceived(dst, e.Key) })
+		a.lines.add(received, func(dst []byte) []byte { return history.AppendReceived(dst, e.Key, e.Otherwise) })
 		a.t.wakeLane(queue.LaneID{Task: b.Task, Shard: r.shard})
 	}
 }
@@ -217,6 +217,7 @@ func (a *acceptance) store(ctx context.Context) error {
 	last := a.rows[:0]
 	for i, r := range a.rows {
 		if i+1 < len(a.rows) && a.rows[i+1].laneNum == r.laneNum && a.rows[i+1].key == r.key {
+			a.rows[i+1].inherit(r.known)
 			a.supersede(displaced{laneNum: r.laneNum, key: r.key, class: r.class, job: r.job, acceptedAt: r.acceptedAt})
 			continue
 		}
@@ -233,6 +234,14 @@ func (a *acceptance) store(ctx context.Context) error {
 		return err
 	}
 	return a.lines.flush(ctx, a.t, a.now.UnixMicro())
+}
+
+// inherit keeps the other key of a record that r takes the place of, unless r has hints
+// of its own.
+func (r *row) inherit(known []byte) {
+	if r.known == nil && queue.NamesOther(known) {
+		r.known = known
+	}
 }
 
 func (a *acceptance) supersede(d displaced) {

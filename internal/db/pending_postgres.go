@@ -47,14 +47,15 @@ func (e *postgresEngine) insert(ctx context.Context, t *txn, rs []row) (kept []b
 	return kept, err
 }
 
-// The row itself takes along what it displaces, since RETURNING shows the new version
+// Known stays as row.inherit says. The row itself takes along what it displaces, since RETURNING shows the new version
 // alone: no other node can come between reading the old record and replacing it.
 func (e *postgresEngine) upsert(ctx context.Context, t *txn, rs []row) (old []displaced, err error) {
 	err = each(ctx, t, "WITH up AS ("+postgresInsert+`UPDATE SET
 		was_job = pending.job, was_accepted_at = pending.accepted_at, was_class = pending.class, was_retry = pending.retry,
 		seq = excluded.seq, rank = excluded.rank, next_at = excluded.next_at, job = excluded.job, class = excluded.class,
 		accepted_at = excluded.accepted_at, attempts = excluded.attempts, missed = excluded.missed, retry = excluded.retry,
-		failed_seq = excluded.failed_seq, known = excluded.known, reason = ''
+		failed_seq = excluded.failed_seq, reason = '', known = CASE WHEN excluded.known IS NULL
+			AND length(pending.known) > 1 AND get_byte(pending.known, 0) = 2 THEN pending.known ELSE excluded.known END
 		RETURNING task, shard, key, was_job, was_accepted_at, was_class, was_retry)
 		SELECT * FROM up WHERE was_job <> 0`, columns(rs), func(r rows) error {
 		var d displaced

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/lockstep-sync/lockstep/internal/queue"
 	"github.com/lockstep-sync/lockstep/internal/task"
@@ -128,14 +129,18 @@ func (e *sqliteEngine) upsert(ctx context.Context, t *txn, rs []row) ([]displace
 	}
 	var old []displaced
 	err = t.conn.(*sqliteConn).loop(`DELETE FROM pending WHERE task = ? AND shard = ? AND key = ?
-		RETURNING job, accepted_at, class, retry`, 3, func(st *rawStmt) error {
-		for _, r := range again {
+		RETURNING job, accepted_at, class, retry, known`, 3, func(st *rawStmt) error {
+		for i := range again {
+			r := &again[i]
 			st.set(r.task, int64(r.shard), []byte(r.key))
 			err := st.each(ctx, func(v []driver.Value) bool {
 				old = append(old, displaced{
 					laneNum: r.laneNum, key: r.key, job: v[0].(int64), acceptedAt: v[1].(int64),
 					class: queue.Class(v[2].(int64)), retry: v[3].(int64),
 				})
+				if known, ok := v[4].([]byte); ok {
+					r.inherit(slices.Clone(known))
+				}
 				return true
 			})
 			if err != nil {

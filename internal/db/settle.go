@@ -159,7 +159,10 @@ func (w *settling) line(a account, d *queue.Settlement) {
 		if k.kind = queue.ListFailed; d.Unstarted {
 			k.kind = queue.ListUnstarted
 		}
-		w.lines.add(k, history.FailedLine{Reason: d.Reason, Cause: clean(d.Cause), At: w.at(d), Key: d.Record.Key, StoreCode: clean(d.Code)}.Append)
+		w.lines.add(k, history.FailedLine{
+			Reason: d.Reason, Cause: clean(d.Cause), At: w.at(d), Key: d.Record.Key,
+			Otherwise: d.Record.Known.Otherwise, StoreCode: clean(d.Code),
+		}.Append)
 	case task.Ignored:
 		k.kind = queue.ListIgnored
 		w.lines.add(k, history.IgnoredLine{At: w.at(d), Key: d.Record.Key, Size: d.Size, Reason: d.Reason, Rule: d.Rule}.Append)

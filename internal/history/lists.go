@@ -21,8 +21,9 @@ import (
 // finds what it knows. Times are RFC 3339 in UTC with milliseconds.
 //
 // In free columns TAB, CR, LF and "\" are written \t, \r, \n and \\, and a byte
-// that is not UTF-8 as \xNN. The encoded name of a failed line is the form
-// encoding of the key's bytes: fed back as an event key it names the object.
+// that is not UTF-8 as \xNN. The encoded name of a failed line is the URL encoding
+// of the key's bytes: fed back as an event key it names the object, whether "+" is
+// taken for a space there or for a plus.
 
 // SyncedLine is a line of a success list: time, name, size, and DELETED where the
 // object was removed.
@@ -40,6 +41,7 @@ type FailedLine struct {
 	Cause     string // in words, without secrets; may be empty
 	At        time.Time
 	Key       string
+	Otherwise string // the other key of the event, as long as Key; may be empty
 	StoreCode string // e.g. AccessDenied; may be empty
 }
 
@@ -71,7 +73,7 @@ func (l FailedLine) Append(dst []byte) []byte {
 		dst = appendEscaped(append(dst, ": "...), l.Cause)
 	}
 	dst = l.At.UTC().AppendFormat(append(dst, '\t'), timeFormat)
-	dst = appendForm(append(dst, '\t'), l.Key)
+	dst = appendEncoded(append(dst, '\t'), l.Key, l.Otherwise)
 	dst = appendEscaped(append(dst, '\t'), l.Key)
 	dst = appendEscaped(append(dst, '\t'), l.StoreCode)
 	return append(dst, '\n')
@@ -130,6 +132,9 @@ func ParseFailedLine(line []byte) (FailedLine, error) {
 	}
 	if l.Key, err = unescape(col[3]); err != nil || l.Key != encoded {
 		return l, fmt.Errorf("failed line: the two names differ: %w", orInvalid(err))
+	}
+	if other, err := url.PathUnescape(col[2]); err == nil && other != l.Key {
+		l.Otherwise = other
 	}
 	if l.StoreCode, err = unescape(col[4]); err != nil {
 		return l, fmt.Errorf("failed line: error code: %w", err)
@@ -267,15 +272,16 @@ func unescape(s string) (string, error) {
 	return b.String(), nil
 }
 
-// appendForm appends the form encoding of s, as url.QueryEscape does but without
-// a string in between.
-func appendForm(dst []byte, s string) []byte {
+// appendEncoded appends the URL encoding of a key. A space is %20, which every decoder
+// reads; where the other key has a plus it is "+", so that an event of the encoded name
+// has both keys again.
+func appendEncoded(dst []byte, s, other string) []byte {
 	for i := range len(s) {
 		c := s[i]
 		switch {
 		case 'a' <= c|0x20 && c|0x20 <= 'z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == '~':
 			dst = append(dst, c)
-		case c == ' ':
+		case c == ' ' && len(other) == len(s) && other[i] == '+':
 			dst = append(dst, '+')
 		default:
 			dst = append(dst, '%', hexDigits[c>>4], hexDigits[c&15])

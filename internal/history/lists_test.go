@@ -24,8 +24,9 @@ func TestLines(t *testing.T) {
 		{SyncedLine{At: at, Key: "a\tb\rc\nd\\e\xfff", Size: 0}, "2026-03-04T04:06:07.080Z\t" + `a\tb\rc\nd\\e\xFFf` + "\t0\n"},
 		{
 			FailedLine{Reason: task.DestinationDenied, Cause: "access denied\n(403)", At: at, Key: "test/001 +%.txt", StoreCode: "AccessDenied"},
-			`DST_DENIED: access denied\n(403)` + "\t2026-03-04T04:06:07.080Z\ttest%2F001+%2B%25.txt\ttest/001 +%.txt\tAccessDenied\n",
+			`DST_DENIED: access denied\n(403)` + "\t2026-03-04T04:06:07.080Z\ttest%2F001%20%2B%25.txt\ttest/001 +%.txt\tAccessDenied\n",
 		},
+		{FailedLine{Reason: task.SourceGone, At: at, Key: "a b c", Otherwise: "a b+c"}, "SOURCE_GONE\t2026-03-04T04:06:07.080Z\ta%20b+c\ta b c\t\n"},
 		{FailedLine{Reason: task.InternalFailure, At: at, Key: "ä"}, "INTERNAL\t2026-03-04T04:06:07.080Z\t%C3%A4\tä\t\n"},
 		{IgnoredLine{At: at, Key: "a", Size: 9, Reason: task.UpToDate}, "2026-03-04T04:06:07.080Z\ta\t9\tUP_TO_DATE\n"},
 		{IgnoredLine{At: at, Key: "a", Size: 9, Reason: task.Excluded, Rule: 3}, "2026-03-04T04:06:07.080Z\ta\t9\tEXCLUDED_BY_RULE\t3\n"},
@@ -76,8 +77,11 @@ func FuzzLines(f *testing.F) {
 		failed := FailedLine{Reason: task.DestinationThrottled, Cause: cause, At: when, Key: key, StoreCode: code}
 		line := failed.Append(nil)
 		roundTrip(t, line, failed, ParseFailedLine)
-		if encoded := strings.Split(string(line), "\t")[2]; encoded != url.QueryEscape(key) {
-			t.Fatalf("key %q is encoded %q, not %q", key, encoded, url.QueryEscape(key))
+		encoded := strings.Split(string(line), "\t")[2]
+		for _, decode := range []func(string) (string, error){url.QueryUnescape, url.PathUnescape} {
+			if back, err := decode(encoded); err != nil || back != key {
+				t.Fatalf("key %q is encoded %q, which reads as %q, %v", key, encoded, back, err)
+			}
 		}
 		ignored := IgnoredLine{At: when, Key: key, Size: size, Reason: task.Excluded, Rule: rule}
 		roundTrip(t, ignored.Append(nil), ignored, ParseIgnoredLine)

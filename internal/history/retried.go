@@ -20,7 +20,7 @@ type RetriedLine struct {
 // Append appends the line, its LF included.
 func (l RetriedLine) Append(dst []byte) []byte {
 	dst = l.At.UTC().AppendFormat(dst, timeFormat)
-	dst = appendForm(append(dst, '\t'), l.Key)
+	dst = appendEncoded(append(dst, '\t'), l.Key, "")
 	dst = appendEscaped(append(dst, '\t'), l.Key)
 	dst = append(append(dst, '\t'), l.Reason...)
 	return append(dst, '\n')
@@ -49,7 +49,7 @@ func ParseRetriedLine(line []byte) (RetriedLine, error) {
 }
 
 // AppendReceived appends a line of a list of received names, its LF included: the
-// form encoding of the key, so that the list can be fed back.
-func AppendReceived(dst []byte, key string) []byte {
-	return append(appendForm(dst, key), '\n')
+// encoded name as in a failed line, so that the list can be fed back.
+func AppendReceived(dst []byte, key, otherwise string) []byte {
+	return append(appendEncoded(dst, key, otherwise), '\n')
 }

@@ -69,6 +69,11 @@ func (k Known) Append(dst []byte) []byte {
 	return k.Dst.append(k.Src.append(dst))
 }
 
+// NamesOther says whether hints in their stored form are an Otherwise. It outlives its
+// record: when the same key is named again without one, the object that the earlier
+// client may have meant is still to be found.
+func NamesOther(known []byte) bool { return len(known) > 1 && known[0] == otherwiseFormat }
+
 func (s Side) append(dst []byte) []byte {
 	switch {
 	case !s.Listed:
@@ -94,7 +99,7 @@ func ParseKnown(b []byte) (Known, error) {
 	if len(b) == 0 {
 		return k, nil
 	}
-	if len(b) > 1 && b[0] == otherwiseFormat {
+	if NamesOther(b) {
 		k.Otherwise = string(b[1:])
 		return k, nil
 	}

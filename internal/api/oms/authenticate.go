@@ -9,11 +9,6 @@ import (
 	"github.com/lockstep-sync/lockstep/internal/task"
 )
 
-// tokens says who has a token. Control may.
-type tokens interface {
-	AuthenticateToken(ctx context.Context, token string) (control.Caller, error)
-}
-
 // unauthenticated is the answer to a request that nobody is known to have made.
 func unauthenticated(why string) error {
 	return &task.Error{Kind: task.Denied, Code: control.CodeBadCredentials, Text: "Incorrect IAM authentication information: " + why}
@@ -40,13 +35,10 @@ func (a *API) identify(ctx context.Context, r *request) (control.Caller, error) 
 		return a.bySignature(ctx, r, header)
 	}
 	token := r.http.Header.Get("X-Auth-Token")
-	switch {
-	case token == "":
+	if token == "" {
 		return control.Caller{}, unauthenticated("x-auth-token not found, and the request is not signed")
-	case a.tokens == nil || len(token) > maxAuthorization:
-		return control.Caller{}, unauthenticated("decrypt token fail")
 	}
-	who, err := a.tokens.AuthenticateToken(ctx, token)
+	who, err := a.control.AuthenticateToken(ctx, token)
 	if e, ok := asTaskError(err); ok && e.Kind == task.Denied {
 		why := "decrypt token fail"
 		if e.Code == control.CodeTokenExpired {

@@ -17,9 +17,12 @@ type extension struct {
 	SrcRegion        string `json:"src_region,omitempty"`
 	DstRegion        string `json:"dst_region,omitempty"`
 	AppID            string `json:"app_id,omitempty"`
-	StoragePolicy    string `json:"dst_storage_policy,omitempty"`
 	ConsistencyCheck string `json:"consistency_check,omitempty"`
-	OverwriteMode    string `json:"object_overwrite_mode,omitempty"`
+
+	// The endpoints that the regions named. When another dialect has moved the task, they
+	// name it no more.
+	SrcEndpoint task.EndpointID `json:"src_endpoint,omitempty"`
+	DstEndpoint task.EndpointID `json:"dst_endpoint,omitempty"`
 }
 
 // overwriteModes are OMS's and how a task compares for each.
@@ -135,10 +138,11 @@ func (n *newTask) options() task.Options {
 	return o
 }
 
-func (n *newTask) extension() []byte {
+func (n *newTask) extension(src, dst task.Location) []byte {
 	ext, err := json.Marshal(extension{
+		SrcEndpoint: src.Endpoint, DstEndpoint: dst.Endpoint,
 		SrcCloudType: n.SrcCloudType, SrcRegion: n.SrcRegion, DstRegion: n.DstRegion, AppID: n.AppID,
-		StoragePolicy: n.DstStoragePolicy, ConsistencyCheck: n.ConsistencyCheck, OverwriteMode: n.ObjectOverwriteMode,
+		ConsistencyCheck: n.ConsistencyCheck,
 	})
 	if err != nil {
 		return nil // strings marshal
@@ -172,10 +176,10 @@ func taskOf(k task.Task, all []alias) syncTask {
 	if ext.AppID != "" {
 		out.AppID = &ext.AppID
 	}
-	if ext.SrcRegion == "" {
+	if ext.SrcRegion == "" || ext.SrcEndpoint != "" && ext.SrcEndpoint != k.Source.Endpoint {
 		out.SrcCloudType, out.SrcRegion = nameOf(k.Source.Endpoint, all)
 	}
-	if ext.DstRegion == "" {
+	if ext.DstRegion == "" || ext.DstEndpoint != "" && ext.DstEndpoint != k.Destination.Endpoint {
 		_, out.DstRegion = nameOf(k.Destination.Endpoint, all)
 	}
 	// The task's own rules may have been changed since by another dialect.

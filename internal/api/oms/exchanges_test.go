@@ -93,20 +93,30 @@ func (t *tape) plain(s string) string {
 func recorded(t *testing.T, name string, play func(*tape), set ...func(*config.OMS)) {
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()
-		tp := &tape{world: newWorld(t, set...), names: map[string]string{"ffffffff-ffff-4fff-8fff-ffffffffffff": "NO-TASK"}}
+		tp := newTape(newWorld(t, set...))
 		tp.s3.Put("src", "a", []byte("12345"))
 		play(tp)
-		file := filepath.Join("testdata", name+".txtar")
-		if *update {
-			tp.must(os.WriteFile(file, tp.text.Bytes(), 0o600))
-			return
-		}
-		want, err := os.ReadFile(file)
-		tp.must(err)
-		if got := tp.text.String(); got != string(want) {
-			t.Errorf("%s differs (-update records anew):\n%s", file, firstDifference(string(want), got))
-		}
+		tp.compare(name)
 	})
+}
+
+func newTape(w *world) *tape {
+	return &tape{world: w, names: map[string]string{"ffffffff-ffff-4fff-8fff-ffffffffffff": "NO-TASK"}}
+}
+
+// compare compares the tape with the file of its name.
+func (t *tape) compare(name string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".txtar")
+	if *update {
+		t.must(os.WriteFile(file, t.text.Bytes(), 0o600))
+		return
+	}
+	want, err := os.ReadFile(file)
+	t.must(err)
+	if got := t.text.String(); got != string(want) {
+		t.Errorf("%s differs (-update records anew):\n%s", file, firstDifference(string(want), got))
+	}
 }
 
 func firstDifference(want, got string) string {
@@ -143,6 +153,7 @@ func TestRecordedExchanges(t *testing.T) {
 	recorded(t, "routes", routes)
 	recorded(t, "helpers", helpers)
 	recorded(t, "native-task", nativeTask)
+	recorded(t, "too-much", tooMuch)
 }
 
 func life(t *tape) {
@@ -365,9 +376,12 @@ func authentication(t *tape) {
 	}
 	t.record("viewer", t.request(key{"p1", string(k.ID), s.Reveal()}, "GET", p1, ""), "")
 	t.say("the project of a key, under the name of any region")
-	t.play("sender", "GET", "/v3/projects?name=cn-north-4", "")
-	t.play("stranger", "GET", "/v3/projects?name=cn-north-4", "")
-	t.play("nobody", "GET", "/v3/projects?name=cn-north-4", "")
+	for _, role := range []string{"sender", "stranger", "nobody"} {
+		a := t.play(role, "GET", "/v3/projects?name=cn-north-4", "")
+		if id := a.header.Get("X-IAM-Trace-Id"); id == "" || id != a.header.Get("X-Request-Id") {
+			t.Errorf("%s: trace id %q", role, id)
+		}
+	}
 }
 
 func routes(t *tape) {
@@ -439,4 +453,37 @@ func nativeTask(t *tape) {
 	})
 	t.must(err)
 	t.play("viewer", "GET", p1, "")
+	t.say("A task of this dialect that another has moved has the names of where it is now.")
+	path := t.newTask("dst")
+	id := strings.TrimPrefix(path, p1+"/")
+	_, err = t.s.Control().StopTask(t.Context(), t.s.Admin(), id)
+	t.must(err)
+	_, err = t.s.Control().ChangeTask(t.Context(), t.s.Admin(), id, control.TaskChange{
+		Source: &task.Location{Endpoint: "obs", Bucket: "src"}, Destination: &task.Location{Endpoint: "disk", Bucket: "there"},
+	})
+	t.must(err)
+	t.play("viewer", "GET", p1+"?limit=1", "")
+}
+
+func tooMuch(t *tape) {
+	path := t.newTask("dst")
+	big := objectKeys(strings.Repeat("k", 3<<20))
+	t.say("a body of 3 MiB")
+	t.record("sender", t.request(t.sender, "POST", path+"/events", big), "")
+	t.say("signatures that are wrong, until there are too many of them")
+	wrong := key{"p1", t.viewer.id, "wrong"}
+	for {
+		n, size := t.n, t.text.Len()
+		a := t.record("viewer", t.request(wrong, "GET", p1, ""), "")
+		if a.status == http.StatusTooManyRequests {
+			break
+		}
+		if a.status != http.StatusUnauthorized {
+			t.Fatal(a.status)
+		}
+		t.n = n
+		t.text.Truncate(size)
+	}
+	t.say("others from the same address go on")
+	t.play("viewer", "GET", p1+"?limit=1&offset=1", "")
 }

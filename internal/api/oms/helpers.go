@@ -193,7 +193,11 @@ func (a *API) checkPrefix(r *request) error {
 
 // cdnInfo: objects are not read from domains of their own.
 func (a *API) cdnInfo(r *request) error {
-	if _, err := ask(r); err != nil {
+	p, err := ask(r)
+	if err != nil {
+		return err
+	}
+	if _, err := a.inCloud(r, p.CloudType); err != nil {
 		return err
 	}
 	return invalid(codeDomain, "register a store at that domain as an endpoint", "objects are not read from a domain of their own")
@@ -277,7 +281,6 @@ func (a *API) projects(r *request) error {
 	if err != nil {
 		return err
 	}
-	r.w.Header().Set("X-IAM-Trace-Id", api.RequestID(r.ctx()))
 	id := string(r.who.Project)
 	name := q.Get("name")
 	if name == "" {

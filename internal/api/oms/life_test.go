@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -141,6 +143,26 @@ func TestRegisteredCredentialsAreTheOnlyOnes(t *testing.T) {
 	}
 }
 
+// An endpoint that takes the credentials of the machine does not lend them to a client
+// that asks without a pair.
+func TestTheMachinesCredentialsAreNotLent(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "STOREKEY")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "storesecret")
+	w := newWorld(t)
+	_, err := w.s.Control().CreateEndpoint(t.Context(), w.s.Admin(), control.NewEndpoint{
+		ID: "machine", Provider: "generic", URL: w.s3.URL, Region: "us-east-1", Aliases: []string{"UCloud/here"},
+		Options: []byte(`{"environment_credentials":true}`),
+	})
+	w.must(err)
+	const body = `{"cloud_type":"UCloud","data_center":"here","bucket_name":"src","file_name":"a","page_size":1`
+	w.s3.Put("src", "a", []byte("1"))
+	const at = "/v2/p1/objectstorage/buckets"
+	w.want(w.viewer, "POST", at+"/objects", body+`}`, 400, "OMS.0151", nil)
+	w.want(w.viewer, "POST", at+"/prefix", body+`}`, 400, "OMS.0151", nil)
+	w.want(w.viewer, "POST", at+"/regions", body+`}`, 400, "OMS.0155", nil)
+	w.want(w.viewer, "POST", at+"/objects", body+`,"ak":"STOREKEY","sk":"storesecret"}`, 200, "", nil)
+}
+
 // Nothing of another project is ever visible.
 func TestProjectsAreIsolated(t *testing.T) {
 	t.Parallel()
@@ -205,11 +227,34 @@ func TestRolesOfKeys(t *testing.T) {
 			}
 		}
 	}
+	w.want(w.sender, "POST", "/v2/p1/objectstorage/buckets/cdn-info", `{"cloud_type":"AWS"}`, 403, "OMS.0072", nil)
 	for _, k := range []key{w.sender, w.viewer} {
 		w.want(k, "POST", p1, create("dst2"), 403, "OMS.0072", nil)
 		w.want(k, "POST", path+"/stop", "", 403, "OMS.0072", nil)
 		w.want(k, "POST", path+"/start", keysBody, 403, "OMS.0072", nil)
 		w.want(k, "DELETE", path, "", 403, "OMS.0072", nil)
+	}
+}
+
+// Of creates at the same moment as many are done as there is room for.
+func TestTaskLimitHoldsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *config.OMS) { o.MaxTasks = 1 })
+	var group sync.WaitGroup
+	var made, refused atomic.Int64
+	for _, bucket := range []string{"dst", "dst2", "dst3"} {
+		group.Go(func() {
+			switch a := w.do(w.operator, "POST", p1, create(bucket)); {
+			case a.status == 200:
+				made.Add(1)
+			case a.code() == "OMS.0077":
+				refused.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	if made.Load() != 1 || refused.Load() != 2 {
+		t.Errorf("%d made, %d refused", made.Load(), refused.Load())
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/api"
@@ -37,7 +39,8 @@ type Config struct {
 	EventKeys int
 	// Keys is how they are encoded; empty: FormKeys.
 	Keys KeyEncoding
-	// MaxTasks is how many tasks a project may have that were made here; 0: no limit.
+	// MaxTasks is how many tasks a project may have that were made here; 0: no limit. One
+	// process keeps to it; several that create at once may each make one more.
 	MaxTasks int
 	// AllowHosts are the hosts (HOST, HOST:PORT or *.DOMAIN) that clients may name by
 	// their address where they are to name a region; empty: none.
@@ -54,12 +57,12 @@ type Config struct {
 type API struct {
 	cfg      Config
 	control  *control.Control
-	tokens   tokens
 	log      *slog.Logger
 	now      func() time.Time
 	asking   addresses
 	failing  addresses
 	memory   bodyMemory
+	creating sync.Mutex // one create at a time, where tasks are limited
 	allowed  hosts
 	maxKeys  int
 	formKeys bool
@@ -82,13 +85,11 @@ func New(cfg Config) *API {
 	if cfg.FailureRate == 0 {
 		cfg.FailureRate = 10
 	}
-	a := &API{
+	return &API{
 		cfg: cfg, control: cfg.Control, log: cfg.Log, now: cfg.Now, allowed: cfg.AllowHosts,
 		maxKeys: min(cfg.EventKeys, MaxEventKeys), formKeys: cfg.Keys != PathKeys,
 		asking: addresses{rate: cfg.AddressRate}, failing: addresses{rate: cfg.FailureRate},
 	}
-	a.tokens, _ = any(cfg.Control).(tokens)
-	return a
 }
 
 // request is one call on its way.
@@ -106,6 +107,9 @@ func (r *request) ctx() context.Context { return r.http.Context() }
 // any status below 400 for success.
 func (a *API) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	r := &request{w: w, http: hr}
+	if strings.HasPrefix(hr.URL.Path, "/v3/") { // where the clients of IAM look for the request id
+		w.Header().Set("X-IAM-Trace-Id", api.RequestID(hr.Context()))
+	}
 	if err := a.serve(hr.Context(), r); err != nil {
 		a.refuse(hr.Context(), r, err)
 	}

@@ -27,9 +27,24 @@ func TestStopKeepsTheQueue(t *testing.T) {
 	if m := w.month(path); m.Requested != 1 || m.Success+m.Failure+m.Skip != 0 {
 		t.Fatalf("after the stop: %+v", m)
 	}
+	w.want(w.sender, "POST", path+"/events", objectKeys("b"), 400, "OMS.1036", nil)
+	w.want(w.sender, "POST", path+"/events", objectKeys("oms/sync_task/"+id+"/object_lists/x.txt"), 400, "OMS.1036", nil)
 	w.want(w.operator, "POST", path+"/start", keysBody, 200, "", nil)
 	if m := w.settled(path, 1); m.Success != 1 {
 		t.Fatalf("%+v", m)
+	}
+}
+
+// A plus that was meant as one is found although the same key is named again without it.
+func TestPlusIsFoundWhenItsKeyIsNamedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.s3.Put("src", "a+b", []byte("1"))
+	path := w.newTask("dst")
+	w.want(w.sender, "POST", path+"/events", objectKeys("a+b", "a%20b"), 200, "", nil)
+	m := w.settled(path, 3)
+	if got, ok := w.s3.Get("dst", "a+b"); !ok || string(got) != "1" || m.Requested != 3 || m.Success != 1 || m.Skip != 2 {
+		t.Fatalf("%q, %+v", got, m)
 	}
 }
 

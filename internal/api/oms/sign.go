@@ -230,10 +230,3 @@ func verifies(text, signature []byte, s secret.String) bool {
 	mac.Write(text)
 	return hmac.Equal(mac.Sum(nil), signature)
 }
-
-// sign is what a client does, for texts to follow.
-func sign(text []byte, s secret.String) string {
-	mac := hmac.New(sha256.New, []byte(s.Reveal()))
-	mac.Write(text)
-	return hex.EncodeToString(mac.Sum(nil))
-}

@@ -1,6 +1,9 @@
 package oms
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -312,4 +315,11 @@ func FuzzCanonicalQuery(f *testing.F) {
 			t.Fatalf("%q: %v, want %v", raw, have, want)
 		}
 	})
+}
+
+// sign is what a client does with the string to sign.
+func sign(text []byte, s secret.String) string {
+	mac := hmac.New(sha256.New, []byte(s.Reveal()))
+	mac.Write(text)
+	return hex.EncodeToString(mac.Sum(nil))
 }

@@ -26,9 +26,6 @@ func (a *API) createTask(r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.roomForTask(r); err != nil {
-		return err
-	}
 	keys := given(n.SrcAK, n.SrcSK, n.DstAK, n.DstSK)
 	if err := a.reach(r, src, keys.Source, codeSource); err != nil {
 		return err
@@ -36,9 +33,16 @@ func (a *API) createTask(r *request) error {
 	if err := a.reach(r, dst, keys.Destination, codeDestination); err != nil {
 		return err
 	}
+	if a.cfg.MaxTasks > 0 {
+		a.creating.Lock()
+		defer a.creating.Unlock()
+		if err := a.roomForTask(r); err != nil {
+			return err
+		}
+	}
 	k, err := a.control.CreateTask(r.ctx(), r.who, control.NewTask{
 		Name: a.taskName(&n), Description: n.Description, Source: src, Destination: dst, Options: n.options(),
-		Ext: map[task.Dialect][]byte{task.OMS: n.extension()}, Given: keys,
+		Ext: map[task.Dialect][]byte{task.OMS: n.extension(src, dst)}, Given: keys,
 	})
 	if err != nil {
 		return err
@@ -81,9 +85,6 @@ func (a *API) reach(r *request, at task.Location, k control.Credentials, code st
 
 // roomForTask refuses one task more than the configuration allows.
 func (a *API) roomForTask(r *request) error {
-	if a.cfg.MaxTasks == 0 {
-		return nil
-	}
 	all, err := a.allTasks(r.ctx(), r.who)
 	if err != nil {
 		return err

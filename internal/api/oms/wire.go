@@ -113,19 +113,18 @@ type point struct {
 
 // place is the bodies of the questions about stores.
 type place struct {
-	CloudType      string          `json:"cloud_type"`
-	AK             string          `json:"ak"`
-	SK             string          `json:"sk"`
-	SecurityToken  string          `json:"security_token"`
-	Region         string          `json:"region"`
-	DataCenter     string          `json:"data_center"`
-	Bucket         string          `json:"bucket"`
-	BucketName     string          `json:"bucket_name"`
-	FilePath       string          `json:"file_path"`
-	FileName       string          `json:"file_name"`
-	PageSize       int             `json:"page_size"`
-	BehindFilename string          `json:"behind_filename"`
-	SourceCDN      json.RawMessage `json:"source_cdn"`
+	CloudType      string `json:"cloud_type"`
+	AK             string `json:"ak"`
+	SK             string `json:"sk"`
+	SecurityToken  string `json:"security_token"`
+	Region         string `json:"region"`
+	DataCenter     string `json:"data_center"`
+	Bucket         string `json:"bucket"`
+	BucketName     string `json:"bucket_name"`
+	FilePath       string `json:"file_path"`
+	FileName       string `json:"file_name"`
+	PageSize       int    `json:"page_size"`
+	BehindFilename string `json:"behind_filename"`
 }
 
 type objectPage struct {

@@ -1,6 +1,7 @@
 package dbtest
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,36 @@ func testAcceptCounts(t *testing.T, open Open) {
 	})
 	if len(others) != 5 || others["f g"] != "f+g" || others["a"] != "" {
 		t.Fatalf("other keys %q", others)
+	}
+}
+
+// A record that takes the place of one with another key keeps that, whether it stands in
+// the same batch or the database: the object named first may be the other one.
+func testAcceptInheritsTheOtherKey(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	accept := func(entries ...queue.Entry) {
+		t.Helper()
+		_, err := w.in.Accept(t.Context(), queue.Batch{Task: w.task.ID, Entries: entries})
+		w.must(err)
+	}
+	accept(queue.Entry{Key: "one batch", Otherwise: "one+batch"}, queue.Entry{Key: "one batch"})
+	accept(queue.Entry{Key: "two a b", Otherwise: "two+a b"}, queue.Entry{Key: "plain"})
+	accept(queue.Entry{Key: "two a b"}, queue.Entry{Key: "plain"})
+	accept(queue.Entry{Key: "two a b"})
+	accept(queue.Entry{Key: "last c d", Otherwise: "last+c d"})
+	accept(queue.Entry{Key: "last c d", Otherwise: "last c+d"})
+	accept(queue.Entry{Key: "plain first"})
+	accept(queue.Entry{Key: "plain first", Otherwise: "plain+first"})
+	got := map[string]string{}
+	w.work(func(r queue.Record) queue.Settlement {
+		got[r.Key] = r.Known.Otherwise
+		return synced(r)
+	})
+	want := map[string]string{
+		"one batch": "one+batch", "two a b": "two+a b", "plain": "", "last c d": "last c+d", "plain first": "plain+first",
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("other keys %q, want %q", got, want)
 	}
 }
 

@@ -55,7 +55,7 @@ func testOutbox(t *testing.T, open Open) {
 		if int64(strings.Count(text, "\n")) != f.Lines {
 			t.Fatalf("file %+v has text %q", f, text)
 		}
-		if f.Kind == queue.ListReceived && text != "a+b\nc%2Bd\na+b\ne\n" {
+		if f.Kind == queue.ListReceived && text != "a%20b\nc%2Bd\na%20b\ne\n" {
 			t.Fatalf("received %q", text)
 		}
 		if f.Kind == queue.ListSynced {

@@ -28,6 +28,7 @@ func Run(t *testing.T, open Open) {
 	}{
 		{"AcceptCounts", testAcceptCounts},
 		{"AcceptSupersedes", testAcceptSupersedes},
+		{"AcceptInheritsTheOtherKey", testAcceptInheritsTheOtherKey},
 		{"AcceptRefuses", testAcceptRefuses},
 		{"AcceptRollsJobs", testAcceptRollsJobs},
 		{"AcceptManifest", testAcceptManifest},
