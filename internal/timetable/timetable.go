@@ -27,6 +27,9 @@ func ParseSchedule(s task.Schedule) (Schedule, error) {
 	// The parser would take a zone in front, and descriptors are not five fields.
 	parsed, err := cron.ParseStandard(s.Cron)
 	spec, ok := parsed.(*cron.SpecSchedule)
+	if five := len(strings.Fields(s.Cron)) == 5; five && err != nil && !strings.Contains(s.Cron, "TZ=") {
+		return Schedule{}, invalid(badSchedule, "a field of the schedule cannot be: "+err.Error(), "write minute, hour, day of month, month, day of week, e.g. 30 2 * * *")
+	}
 	if err != nil || !ok || strings.Contains(s.Cron, "TZ=") || strings.HasPrefix(s.Cron, "@") {
 		return Schedule{}, invalid(badSchedule, "the schedule is not five fields of cron", "write minute, hour, day of month, month, day of week, e.g. 30 2 * * *")
 	}

@@ -1,6 +1,7 @@
 package dbtest
 
 import (
+	"errors"
 	"encoding/json"
 	"fmt"
 	"sync"
@@ -143,6 +144,9 @@ func testEndpoints(t *testing.T, open Open) {
 	w.must(err)
 	_, err = w.s.PutEndpoint(t.Context(), e, task.Actor{})
 	wantKind(t, "create twice", err, task.Conflict)
+	if told, ok := errors.AsType[*task.Error](err); !ok || told.Code != "ENDPOINT_EXISTS" {
+		t.Errorf("create twice: %v", err)
+	}
 	made.URL, made.Sealed = "http://127.0.0.1:2", nil
 	made, err = w.s.PutEndpoint(t.Context(), made, task.Actor{})
 	w.must(err)
