@@ -110,7 +110,11 @@ func (c *Control) EnsureKey(ctx context.Context, project task.ProjectID, id task
 		id, given = newKeyID(), newSecret()
 	}
 	if k, err = c.store.Key(ctx, id); err == nil {
-		if old, err := c.openKey(k); err == nil && old.secret.Equal(given) && k.Project == project && k.Role == task.Admin {
+		old, err := c.openKey(k)
+		if err = otherSeal(err); errors.Is(err, errOtherSeal) {
+			return k, s, false, err
+		}
+		if err == nil && old.secret.Equal(given) && k.Project == project && k.Role == task.Admin {
 			return k, given, false, nil
 		}
 		if err := c.store.DeleteKey(ctx, id, task.Actor{}); err != nil {
@@ -123,6 +127,8 @@ func (c *Control) EnsureKey(ctx context.Context, project task.ProjectID, id task
 	return k, s, err == nil, err
 }
 
+var errOtherSeal = errors.New("another sealing key")
+
 // otherSeal says of a service's start that it has not the sealing key of its database:
 // nobody could get in, and no store could be opened.
 func otherSeal(err error) error {
@@ -132,7 +138,8 @@ func otherSeal(err error) error {
 	}
 	return &task.Error{
 		Kind: task.Denied, Code: told.Code, Text: "the database was sealed with another key: " + told.Text,
-		Next: "put the right seal.key back (or --seal-key-file, " + secret.KeyVariable + "); if it is lost, start with LOCKSTEP_ACCESS_KEY and LOCKSTEP_SECRET_KEY set, then rotate the credentials of all endpoints",
+		Next: "put the right seal.key back (or --seal-key-file, " + secret.KeyVariable + "); if it is lost, start with LOCKSTEP_ACCESS_KEY and LOCKSTEP_SECRET_KEY set to a new key, then rotate the credentials of all endpoints",
+		Err:  errOtherSeal,
 	}
 }
 
