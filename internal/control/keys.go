@@ -127,7 +127,7 @@ func (c *Control) EnsureKey(ctx context.Context, project task.ProjectID, id task
 	return k, s, err == nil, err
 }
 
-var errOtherSeal = errors.New("another sealing key")
+var errOtherSeal = errors.New("sealed with another key")
 
 // otherSeal says of a service's start that it has not the sealing key of its database:
 // nobody could get in, and no store could be opened.
