@@ -34,7 +34,9 @@ func TestStartRefuses(t *testing.T) {
 	if err := start(func(*config.Serve) {}); err != nil {
 		t.Fatal(err)
 	}
-	err := start(func(c *config.Serve) { c.TLSCert, c.TLSKey = filepath.Join(data, "no.pem"), filepath.Join(data, "no.key") })
+	err := start(func(c *config.Serve) {
+		c.TLSCert, c.TLSKey = filepath.Join(data, "no.pem"), filepath.Join(data, "no.key")
+	})
 	wantCode(t, "a certificate that is not there", err, "TLS_UNUSABLE")
 	if err := os.Remove(filepath.Join(data, "seal.key")); err != nil {
 		t.Fatal(err)

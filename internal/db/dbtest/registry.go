@@ -1,8 +1,8 @@
 package dbtest
 
 import (
-	"errors"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
