@@ -118,7 +118,10 @@ func (s *Store) DeleteEndpoint(ctx context.Context, project task.ProjectID, id t
 			return err
 		}
 		if len(users) > 0 {
-			return task.Errorf(task.Conflict, "task %q uses the endpoint", users[0].Name)
+			return &task.Error{
+				Kind: task.Conflict, Code: "ENDPOINT_IN_USE", Text: "task " + strconv.Quote(users[0].Name) + " uses the endpoint",
+				Next: "stop and delete its tasks first",
+			}
 		}
 		n, err := t.exec(ctx, "DELETE FROM endpoints WHERE project = $1 AND id = $2", string(project), string(id))
 		if err == nil && n == 0 {

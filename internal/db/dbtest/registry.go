@@ -157,7 +157,11 @@ func testEndpoints(t *testing.T, open Open) {
 	}
 	_, err = w.s.Endpoint(t.Context(), "other project", "dst")
 	wantKind(t, "endpoint of another project", err, task.NotFound)
-	wantKind(t, "delete a used endpoint", w.s.DeleteEndpoint(t.Context(), "p", "dst", task.Actor{}), task.Conflict)
+	err = w.s.DeleteEndpoint(t.Context(), "p", "dst", task.Actor{})
+	wantKind(t, "delete a used endpoint", err, task.Conflict)
+	if told, ok := errors.AsType[*task.Error](err); !ok || told.Code != "ENDPOINT_IN_USE" {
+		t.Errorf("delete a used endpoint: %v", err)
+	}
 	e.ID = "unused"
 	_, err = w.s.PutEndpoint(t.Context(), e, task.Actor{})
 	w.must(err)
