@@ -101,7 +101,7 @@ func (c *cli) show(ctx context.Context, s *app.Demo) error {
 		if err != nil {
 			return err
 		}
-		counts, err := s.Counts(ctx)
+		counts, err := s.Settled(ctx)
 		if err != nil {
 			return err
 		}

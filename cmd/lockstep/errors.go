@@ -108,10 +108,21 @@ func usageError(cmd *cobra.Command, err error) error {
 	return &task.Error{Kind: task.Invalid, Code: "USAGE", Text: err.Error(), Next: "see " + cmd.CommandPath() + " --help"}
 }
 
-// asUsage makes an error of cobra's own, like an unknown subcommand, a usage error.
+// asUsage makes an error of cobra's own, like an unknown subcommand or a missing flag, a
+// usage error. They have no type; what they begin with is cobra's.
 func asUsage(cmd *cobra.Command, err error) error {
-	if strings.HasPrefix(err.Error(), "unknown command") {
-		return usageError(cmd.Root(), err)
+	text := err.Error()
+	if _, ok := errors.AsType[*task.Error](err); ok {
+		return err
+	}
+	for _, begin := range []string{"unknown command", "required flag(s)", "accepts ", "requires at least "} {
+		if strings.HasPrefix(text, begin) {
+			text, similar, _ := strings.Cut(text, "\n")
+			if words := strings.Fields(similar); len(words) > 3 { // Did you mean this? NAME…
+				text += "; did you mean " + words[len(words)-1] + "?"
+			}
+			return usageError(cmd, errors.New(text))
+		}
 	}
 	return err
 }

@@ -24,6 +24,7 @@ func TestRenderError(t *testing.T) {
 		{"with everything", refused, "error: the source refuses\n  code: ACCESS_DENIED\n  cause: list: 403\n  next: use another key\n"},
 		{"wrapped", fmt.Errorf("scan: %w", refused), "error: scan: the source refuses\n  code: ACCESS_DENIED\n  cause: list: 403\n  next: use another key\n"},
 		{"cause in the text", task.Errorf(task.Conflict, "busy: %w", errors.New("x")), "error: busy: x\n  code: CONFLICT\n"},
+		{"over lines, indented", errors.New("cannot:\n\tb\n\tc\n"), "error: cannot:; b; c\n  code: INTERNAL\n"},
 		{"a stranger", errors.New("a\nb"), "error: a; b\n  code: INTERNAL\n"},
 		{"joined", errors.Join(errors.New("a"), refused), "error: a\n  code: INTERNAL\nerror: the source refuses\n  code: ACCESS_DENIED\n  cause: list: 403\n  next: use another key\n"},
 		{
@@ -60,11 +61,35 @@ func TestUsageErrors(t *testing.T) {
 		{"sync", "./a", "./b", "--log-format", "xml"},
 		{"version", "--bogus"},
 		{"version", "x"},
+		{"task", "foo"},
+		{"task", "create", "photos", "disk:photos"},
+		{"event", "send", "photos"},
+		{"endpoint", "check", "disk"},
+		{"key", "create"},
+		{"backup"},
+		{"serve", "--log-format", "xml"},
 	} {
 		code, stdout, stderr := execute(t.Context(), nil, args...)
 		if code != exitError || stdout != "" || !strings.Contains(stderr, "code: USAGE\n") || !strings.Contains(stderr, "--help\n") {
 			t.Errorf("%q: exit %d, stdout %q, stderr:\n%s", args, code, stdout, stderr)
 		}
+	}
+}
+
+func TestUnknownCommandIsOneLine(t *testing.T) {
+	t.Parallel()
+	_, _, stderr := execute(t.Context(), nil, "stauts")
+	want := "error: unknown command \"stauts\" for \"lockstep\"; did you mean status?\n  code: USAGE\n  next: see lockstep --help\n"
+	if diff := cmp.Diff(want, stderr); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestHelpTopics(t *testing.T) {
+	t.Parallel()
+	code, stdout, _ := execute(t.Context(), nil, "help", "profile")
+	if code != exitInStep || !strings.Contains(stdout, "default.profile") {
+		t.Errorf("exit %d:\n%s", code, stdout)
 	}
 }
 

@@ -106,7 +106,15 @@ func printable(s string) string {
 }
 
 // oneLine is text of errors, which may hold several lines and the words of others.
-func oneLine(s string) string { return printable(strings.ReplaceAll(strings.TrimSpace(s), "\n", "; ")) }
+func oneLine(s string) string {
+	var parts []string
+	for part := range strings.SplitSeq(s, "\n") {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return printable(strings.Join(parts, "; "))
+}
 
 // clip shortens s to width columns, one rune each. Wider runes are cut by the
 // terminal itself.

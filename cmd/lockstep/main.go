@@ -55,8 +55,8 @@ func (c *cli) run(ctx context.Context, args []string) int {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, err) })
-	root.AddCommand(c.remoteCommands()...)                                                                                         //nolint:contextcheck // cobra hands ctx to RunE
-	root.AddCommand(c.syncCommand(), c.serveCommand(), c.demoCommand(), c.backupCommand(), c.restoreCommand(), c.versionCommand()) //nolint:contextcheck // cobra hands ctx to RunE
+	root.AddCommand(c.remoteCommands()...)                                                                                                         //nolint:contextcheck // cobra hands ctx to RunE
+	root.AddCommand(c.syncCommand(), c.serveCommand(), c.demoCommand(), c.backupCommand(), c.restoreCommand(), c.versionCommand(), profileTopic()) //nolint:contextcheck // cobra hands ctx to RunE
 	root.SetArgs(args)
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)

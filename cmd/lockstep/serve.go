@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -40,6 +39,9 @@ func (c *cli) serveCommand() *cobra.Command {
 			cfg.SealKey = c.env(secret.KeyVariable)
 			cfg.Project = task.ProjectID(c.env("LOCKSTEP_PROJECT"))
 			cfg.AccessKey, cfg.SecretKey = task.KeyID(c.env("LOCKSTEP_ACCESS_KEY")), secret.New(c.env("LOCKSTEP_SECRET_KEY"))
+			if logFormat != "text" && logFormat != "json" {
+				return usageError(cmd, fmt.Errorf("there is no log format %q: use text or json", logFormat))
+			}
 			profiled, err := startProfile(cpuProfile)
 			if err != nil {
 				return err
@@ -197,7 +199,7 @@ func serviceLog(w io.Writer, format string, verbose bool) *slog.Logger {
 	if verbose {
 		opts.Level = slog.LevelDebug
 	}
-	if slices.Contains([]string{"json", "JSON"}, format) {
+	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, opts))
 	}
 	return slog.New(slog.NewTextHandler(w, opts))

@@ -48,6 +48,8 @@ func sentence(s native.Status) string {
 		fmt.Fprintf(&b, "The task is %s: %s waiting", s.State, plural(n.Pending, "key"))
 	case n.Pending > 0:
 		fmt.Fprintf(&b, "Behind %s: %s waiting", formatDuration(time.Duration(s.Behind*float64(time.Second))), plural(n.Pending, "key"))
+	case n.Requested == 0 && s.Broken != "":
+		b.WriteString("Needs you: no event was sent, and the last scan did not end well")
 	case n.Requested == 0:
 		b.WriteString("Nothing yet: no event was sent and no scan has run")
 	case s.Broken != "":
@@ -79,6 +81,7 @@ func (r *remote) statusOne(ctx context.Context, api *client.Client, s native.Sta
 		fmt.Fprintf(r.stdout, "  nothing can be tried: %s\n", oneLine(s.Obstacle))
 	}
 	if s.Broken != "" {
+		r.code = exitFailures
 		fmt.Fprintf(r.stdout, "  the last scan did not end well: %s\n", oneLine(s.Broken))
 	}
 	statusClock(r.stdout, s.Clock)
@@ -159,7 +162,7 @@ func (r *remote) statusAll(ctx context.Context, api *client.Client) error {
 		}
 		sum.Add(all[i].Counts.Counts)
 	}
-	if slices.ContainsFunc(all, func(s native.Status) bool { return s.Open > 0 }) {
+	if slices.ContainsFunc(all, func(s native.Status) bool { return s.Open > 0 || s.Broken != "" }) {
 		r.code = exitFailures
 	}
 	slices.SortStableFunc(all, func(a, b native.Status) int { return worse(b) - worse(a) })

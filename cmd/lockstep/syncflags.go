@@ -44,7 +44,7 @@ func (f *syncFlags) groups() []flagGroup {
 			fs.BoolVarP(&f.output.quiet, "quiet", "q", false, "show errors only")
 			fs.BoolVarP(&f.output.verbose, "verbose", "v", false, "log every object")
 			fs.StringVar(&f.output.logFormat, "log-format", "text", "`FORMAT` of log lines: text or json")
-			fs.StringVar(&f.output.cpuProfile, "cpu-profile", "", "write a CPU profile for `go tool pprof` to `FILE`")
+			fs.StringVar(&f.output.cpuProfile, "cpu-profile", "", "write a CPU profile for go tool pprof to `FILE`")
 		}),
 	}
 }

@@ -175,6 +175,19 @@ func (d *Demo) Counts(ctx context.Context) (task.Counts, error) {
 	return s.Counts, err
 }
 
+// Settled waits, for a second at most, until nothing waits, and returns the counts.
+func (d *Demo) Settled(ctx context.Context) (n task.Counts, err error) {
+	for begun := time.Now(); ; {
+		n, err = d.Counts(ctx)
+		if err != nil || n.Pending() == 0 || time.Since(begun) > time.Second {
+			return n, err
+		}
+		if err := pause(ctx, 5*time.Millisecond); err != nil {
+			return n, err
+		}
+	}
+}
+
 // Change writes an object anew at the source and says so by an event, and returns its
 // key and how long it took until the destination had it.
 func (d *Demo) Change(ctx context.Context) (key string, took time.Duration, err error) {

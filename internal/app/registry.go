@@ -271,6 +271,9 @@ func (s changingStore) DeleteTask(ctx context.Context, id task.ID, by task.Actor
 
 // PutEndpoint implements control.Store.
 func (s changingStore) PutEndpoint(ctx context.Context, e task.Endpoint, by task.Actor) (task.Endpoint, error) {
+	if _, err := parseEndpointOptions(e.Options); err != nil {
+		return task.Endpoint{}, err
+	}
 	defer s.registry.forgetAll()
 	return s.Store.PutEndpoint(ctx, e, by)
 }

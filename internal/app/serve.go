@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -148,6 +149,10 @@ func (s *Service) URL() string {
 
 func (s *Service) listen(ctx context.Context) (err error) {
 	var lc net.ListenConfig
+	certificates, err := s.cfg.certificates()
+	if err != nil {
+		return err
+	}
 	s.listener, err = lc.Listen(ctx, "tcp", s.cfg.Listen)
 	if err != nil {
 		return &task.Error{
@@ -161,8 +166,24 @@ func (s *Service) listen(ctx context.Context) (err error) {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, Certificates: certificates},
 	}
 	return nil
+}
+
+// certificates reads the certificate and its key: none without TLS.
+func (c *ServeConfig) certificates() ([]tls.Certificate, error) {
+	if c.TLSCert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+	if err != nil {
+		return nil, &task.Error{
+			Kind: task.Invalid, Code: "TLS_UNUSABLE", Text: "the certificate or its key cannot be used: " + err.Error(),
+			Next: "give --tls-cert and --tls-key PEM files that belong together and that this user may read", Err: err,
+		}
+	}
+	return []tls.Certificate{pair}, nil
 }
 
 // routes are the front door: every dialect below one listener.
@@ -270,7 +291,7 @@ func (s *Service) serveHTTP(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() {
 		if s.cfg.TLSCert != "" {
-			failed <- s.server.ServeTLS(s.listener, s.cfg.TLSCert, s.cfg.TLSKey)
+			failed <- s.server.ServeTLS(s.listener, "", "")
 			return
 		}
 		failed <- s.server.Serve(s.listener)

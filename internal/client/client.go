@@ -4,6 +4,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -123,6 +124,12 @@ const maxAnswer = 64 << 20
 func (c *Client) unreachable(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return &task.Error{
+			Kind: task.Unavailable, Code: "CERTIFICATE_UNKNOWN", Text: "the certificate of the service at " + c.cfg.URL + " is not trusted",
+			Next: "have this machine trust who signed it, or name its PEM file in SSL_CERT_FILE; or correct LOCKSTEP_URL", Err: err,
+		}
 	}
 	return &task.Error{
 		Kind: task.Unavailable, Code: "SERVICE_UNREACHABLE", Text: "the service at " + c.cfg.URL + " does not answer",

@@ -2,6 +2,7 @@ package control
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/lockstep-sync/lockstep/internal/task"
 )
@@ -26,6 +27,22 @@ type right struct {
 	roles []task.Role
 }
 
+// allowed names the roles, least first: "viewer, operator or admin".
+func (r right) allowed() string {
+	var b strings.Builder
+	for i, role := range r.roles {
+		switch i {
+		case 0:
+		case len(r.roles) - 1:
+			b.WriteString(" or ")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(role))
+	}
+	return b.String()
+}
+
 // Who may do what. An operator runs tasks; only an admin touches credentials.
 var (
 	mayRead       = right{"read", []task.Role{task.Viewer, task.Operator, task.Admin}}
@@ -42,7 +59,7 @@ func (c Caller) may(r right) error {
 	return &task.Error{
 		Kind: task.Denied, Code: CodeRoleDenied,
 		Text: "an access key of role " + string(c.Role) + " may not " + r.verb,
-		Next: "use a key of role " + string(r.roles[len(r.roles)-1]),
+		Next: "use a key of role " + r.allowed(),
 	}
 }
 

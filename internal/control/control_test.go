@@ -231,6 +231,29 @@ func TestEnsureKey(t *testing.T) {
 	w.wantCode("the old secret", err, control.CodeBadCredentials)
 }
 
+// TestOtherSealingKey: a service that has not the sealing key of its database says so at
+// its start; who sets the first key himself gets in.
+func TestOtherSealingKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, control.Config{})
+	_, _, _, err := w.EnsureKey(t.Context(), "p", "", secret.String{})
+	w.must(err)
+	_, _, _, err = w.EnsureKey(t.Context(), "p", "OLD", secret.New("one"))
+	w.must(err)
+	box, err := secret.NewBox(secret.NewKey())
+	w.must(err)
+	other := control.New(control.Config{Store: w.db, Box: box, Now: w.clock.Now})
+	_, _, _, err = other.EnsureKey(t.Context(), "p", "", secret.String{})
+	w.wantCode("start with another sealing key", err, "SEAL_KEY_UNKNOWN")
+	_, _, _, err = other.EnsureKey(t.Context(), "p", "OLD", secret.New("one"))
+	w.wantCode("and with a key that is there", err, "SEAL_KEY_UNKNOWN")
+	_, _, made, err := other.EnsureKey(t.Context(), "p", "GIVEN", secret.New("one"))
+	w.must(err)
+	if !made {
+		t.Error("the key that was given was not made")
+	}
+}
+
 func TestCredentialsAreSealed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, control.Config{})

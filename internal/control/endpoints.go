@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lockstep-sync/lockstep/internal/secret"
@@ -13,7 +14,7 @@ import (
 )
 
 // Providers are the names an endpoint's provider may have; "generic" is any S3.
-var Providers = []string{"aws", "azure", "b2", "ceph", "cos", "file", "gcs", "generic", "http", "mem", "minio", "obs", "oss", "r2", "versitygw", "wasabi"}
+var Providers = []string{"aws", "b2", "ceph", "cos", "file", "gcs", "generic", "mem", "minio", "obs", "oss", "r2", "versitygw", "wasabi"}
 
 // Credentials are what a store knows Lockstep by. All empty: anonymous.
 type Credentials struct {
@@ -99,6 +100,11 @@ func (n NewEndpoint) check() error {
 		var object map[string]json.RawMessage
 		if err := json.Unmarshal(n.Options, &object); err != nil {
 			return invalid("BAD_OPTIONS", "the options of an endpoint are no JSON object", "leave them out, or see docs/stores.md")
+		}
+	}
+	for _, alias := range n.Aliases {
+		if cloud, region, ok := strings.Cut(alias, "/"); !ok || cloud == "" || region == "" {
+			return invalid("BAD_ALIAS", strconv.Quote(alias)+" is no CLOUDTYPE/REGION", "write e.g. AWS/us-east-1, as OMS clients name the store")
 		}
 	}
 	if n.Credentials.SecretKey.Empty() != (n.Credentials.AccessKey == "") {

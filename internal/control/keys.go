@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/base64"
+	"errors"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -94,21 +95,26 @@ func (c *Control) DeleteKey(ctx context.Context, who Caller, id task.KeyID) erro
 
 // EnsureKey sees to the first access key, an admin's: that which is given, whose secret
 // it sets again when it has changed; or, with none given, a new one unless the
-// project has an admin's key. made is false when all was there; the secret is then empty
-// unless it was given.
+// project has an admin's key, which the sealing key must open: SEAL_KEY_UNKNOWN. made is
+// false when all was there; the secret is then empty unless it was given.
 func (c *Control) EnsureKey(ctx context.Context, project task.ProjectID, id task.KeyID, given secret.String) (k task.AccessKey, s secret.String, made bool, err error) {
 	if id == "" || given.Empty() {
 		all, err := c.store.Keys(ctx, project)
 		if i := slices.IndexFunc(all, func(k task.AccessKey) bool { return k.Role == task.Admin && k.ExpiresAt.IsZero() }); err != nil || i >= 0 {
-			if i >= 0 {
-				k = all[i]
+			if err != nil {
+				return k, s, false, err
 			}
-			return k, s, false, err
+			_, err = c.openKey(all[i])
+			return all[i], s, false, otherSeal(err)
 		}
 		id, given = newKeyID(), newSecret()
 	}
 	if k, err = c.store.Key(ctx, id); err == nil {
-		if old, err := c.openKey(k); err == nil && old.secret.Equal(given) && k.Project == project && k.Role == task.Admin {
+		old, err := c.openKey(k)
+		if err = otherSeal(err); errors.Is(err, errOtherSeal) {
+			return k, s, false, err
+		}
+		if err == nil && old.secret.Equal(given) && k.Project == project && k.Role == task.Admin {
 			return k, given, false, nil
 		}
 		if err := c.store.DeleteKey(ctx, id, task.Actor{}); err != nil {
@@ -119,6 +125,22 @@ func (c *Control) EnsureKey(ctx context.Context, project task.ProjectID, id task
 	}
 	k, s, err = c.storeKey(ctx, task.AccessKey{ID: id, Project: project, Role: task.Admin, Name: "first"}, given, task.Actor{})
 	return k, s, err == nil, err
+}
+
+var errOtherSeal = errors.New("sealed with another key")
+
+// otherSeal says of a service's start that it has not the sealing key of its database:
+// nobody could get in, and no store could be opened.
+func otherSeal(err error) error {
+	told, ok := errors.AsType[*task.Error](err)
+	if !ok || told.Code != "SEAL_KEY_UNKNOWN" {
+		return err
+	}
+	return &task.Error{
+		Kind: task.Denied, Code: told.Code, Text: "the database was sealed with another key: " + told.Text,
+		Next: "put the right seal.key back (or --seal-key-file, " + secret.KeyVariable + "); if it is lost, start with LOCKSTEP_ACCESS_KEY and LOCKSTEP_SECRET_KEY set to a new key, then rotate the credentials of all endpoints",
+		Err:  errOtherSeal,
+	}
 }
 
 // newKeyID is 20 capital letters and digits, as the clients of all dialects take them.

@@ -60,7 +60,7 @@ func checkOptions(o task.Options) error {
 		return err
 	}
 	if o.Concurrency < 0 || o.Concurrency > maxConcurrency {
-		return invalid("BAD_CONCURRENCY", "at most "+strconv.Itoa(maxConcurrency)+" objects can be in flight", "leave it out: it adapts by itself")
+		return invalid("BAD_CONCURRENCY", "1 to "+strconv.Itoa(maxConcurrency)+" objects can be in flight", "leave it out: it adapts by itself")
 	}
 	if len(o.StorageClass) > 64 || strings.ContainsFunc(o.StorageClass, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return invalid("BAD_STORAGE_CLASS", "a storage class has up to 64 visible ASCII characters", "name it as the destination does, e.g. STANDARD_IA")

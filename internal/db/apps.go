@@ -23,7 +23,7 @@ func (s *Store) RegisterApp(ctx context.Context, a task.App, by task.Actor) (out
 		}
 		if out, made = all[0], n == 1; !made {
 			if out.Project != a.Project {
-				return task.Errorf(task.Conflict, "the app is registered to another project")
+				return &task.Error{Kind: task.Conflict, Code: "APP_TAKEN", Text: "the app is registered to another project", Next: "remove it there first"}
 			}
 			return nil
 		}

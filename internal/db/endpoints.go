@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 
 	"github.com/lockstep-sync/lockstep/internal/task"
 )
@@ -36,8 +37,13 @@ func (s *Store) PutEndpoint(ctx context.Context, e task.Endpoint, by task.Actor)
 			action, n.CreatedAt = "endpoint.create", n.ChangedAt
 		case len(old) == 0:
 			return task.Errorf(task.NotFound, "there is no endpoint %s", e.ID)
+		case e.Version == 0:
+			return &task.Error{
+				Kind: task.Conflict, Code: "ENDPOINT_EXISTS", Text: "an endpoint named " + strconv.Quote(string(e.ID)) + " exists",
+				Next: "choose another name; new credentials for it: lockstep endpoint rotate",
+			}
 		case old[0].Version != e.Version:
-			return &task.Error{Kind: task.Conflict, Code: "ENDPOINT_CHANGED", Text: "the endpoint exists or was changed by somebody else", Next: "read it again"}
+			return &task.Error{Kind: task.Conflict, Code: "ENDPOINT_CHANGED", Text: "the endpoint was changed by somebody else", Next: "read it again"}
 		default:
 			n.CreatedAt = old[0].CreatedAt
 			if n.Sealed == nil {
@@ -112,7 +118,10 @@ func (s *Store) DeleteEndpoint(ctx context.Context, project task.ProjectID, id t
 			return err
 		}
 		if len(users) > 0 {
-			return task.Errorf(task.Conflict, "task %q uses the endpoint", users[0].Name)
+			return &task.Error{
+				Kind: task.Conflict, Code: "ENDPOINT_IN_USE", Text: "task " + strconv.Quote(users[0].Name) + " uses the endpoint",
+				Next: "stop and delete its tasks first",
+			}
 		}
 		n, err := t.exec(ctx, "DELETE FROM endpoints WHERE project = $1 AND id = $2", string(project), string(id))
 		if err == nil && n == 0 {

@@ -116,7 +116,7 @@ func mayStore(ctx context.Context, t *txn, k task.Task) error {
 	for _, o := range others {
 		switch {
 		case o.Project == k.Project && o.Name == k.Name:
-			return &task.Error{Kind: task.Conflict, Code: "TASK_NAME_TAKEN", Text: "a task named " + strconv.Quote(k.Name) + " exists"}
+			return &task.Error{Kind: task.Conflict, Code: "TASK_NAME_TAKEN", Text: "a task named " + strconv.Quote(k.Name) + " exists", Next: "choose another name"}
 		case o.Project == k.Project && o.Destination.Overlaps(k.Destination):
 			return &task.Error{
 				Kind: task.Conflict, Code: "DESTINATION_OVERLAPS",

@@ -23,7 +23,7 @@ const Interval = 5 * time.Minute
 func CheckKey(key string) error {
 	switch {
 	case key == "":
-		return &Error{Kind: Invalid, Code: "KEY_EMPTY", Text: "a key is empty"}
+		return &Error{Kind: Invalid, Code: "KEY_EMPTY", Text: "a key is empty", Next: "name the object by its whole key"}
 	case len(key) > MaxKeyBytes:
 		return Errorf(Invalid, "a key has %d bytes; at most %d are accepted", len(key), MaxKeyBytes)
 	}

@@ -3,6 +3,7 @@
 package timetable
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -24,8 +25,11 @@ type Schedule struct {
 
 // ParseSchedule reads a schedule with times. Invalid.
 func ParseSchedule(s task.Schedule) (Schedule, error) {
-	spec, ok := parseFields(s.Cron)
-	if !ok {
+	spec, err := parseFields(s.Cron)
+	switch {
+	case err != nil && len(strings.Fields(s.Cron)) == 5 && !errors.Is(err, errNoFields):
+		return Schedule{}, invalid(badSchedule, "a field of the schedule cannot be: "+err.Error(), "write minute, hour, day of month, month, day of week, e.g. 30 2 * * *")
+	case err != nil:
 		return Schedule{}, invalid(badSchedule, "the schedule is not five fields of cron", "write minute, hour, day of month, month, day of week, e.g. 30 2 * * *")
 	}
 	zone, err := parseZone(badSchedule, s.Zone)
@@ -45,15 +49,24 @@ func ParseSchedule(s task.Schedule) (Schedule, error) {
 	return out, nil
 }
 
+// errNoFields is what is wrong with text that is no list of fields.
+var errNoFields = errors.New("not five fields")
+
 // parseFields reads five fields. A zone in front of them (TZ=) is none of them: it is not
 // shown to the parser, which takes one and panics when nothing follows it.
-func parseFields(text string) (spec *cron.SpecSchedule, ok bool) {
+func parseFields(text string) (*cron.SpecSchedule, error) {
 	if strings.Contains(text, "TZ=") {
-		return nil, false
+		return nil, errNoFields
 	}
 	parsed, err := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow).Parse(text)
-	spec, ok = parsed.(*cron.SpecSchedule)
-	return spec, ok && err == nil
+	if err != nil {
+		return nil, err
+	}
+	spec, ok := parsed.(*cron.SpecSchedule)
+	if !ok {
+		return nil, errNoFields
+	}
+	return spec, nil
 }
 
 // Next returns the first start after a time; zero when none comes within five years.

@@ -112,6 +112,13 @@ func TestBadSchedules(t *testing.T) {
 	}
 }
 
+func TestBadFieldIsNamed(t *testing.T) {
+	t.Parallel()
+	if _, err := timetable.ParseSchedule(task.Schedule{Cron: "0 25 * * *"}); err == nil || !strings.Contains(err.Error(), "25") {
+		t.Errorf("%v does not say which field cannot be", err)
+	}
+}
+
 func TestWindows(t *testing.T) {
 	t.Parallel()
 	ws, err := timetable.ParseWindows([]task.Window{

@@ -2,6 +2,7 @@ package dbtest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -143,6 +144,9 @@ func testEndpoints(t *testing.T, open Open) {
 	w.must(err)
 	_, err = w.s.PutEndpoint(t.Context(), e, task.Actor{})
 	wantKind(t, "create twice", err, task.Conflict)
+	if told, ok := errors.AsType[*task.Error](err); !ok || told.Code != "ENDPOINT_EXISTS" {
+		t.Errorf("create twice: %v", err)
+	}
 	made.URL, made.Sealed = "http://127.0.0.1:2", nil
 	made, err = w.s.PutEndpoint(t.Context(), made, task.Actor{})
 	w.must(err)
@@ -153,7 +157,11 @@ func testEndpoints(t *testing.T, open Open) {
 	}
 	_, err = w.s.Endpoint(t.Context(), "other project", "dst")
 	wantKind(t, "endpoint of another project", err, task.NotFound)
-	wantKind(t, "delete a used endpoint", w.s.DeleteEndpoint(t.Context(), "p", "dst", task.Actor{}), task.Conflict)
+	err = w.s.DeleteEndpoint(t.Context(), "p", "dst", task.Actor{})
+	wantKind(t, "delete a used endpoint", err, task.Conflict)
+	if told, ok := errors.AsType[*task.Error](err); !ok || told.Code != "ENDPOINT_IN_USE" {
+		t.Errorf("delete a used endpoint: %v", err)
+	}
 	e.ID = "unused"
 	_, err = w.s.PutEndpoint(t.Context(), e, task.Actor{})
 	w.must(err)
