@@ -183,15 +183,23 @@ func (m *simulation) endMood() { m.source.sulk(fine, nil, 0) }
 
 // purge takes more from the source than a scan may delete, and scans.
 func (m *simulation) purge() {
-	jobs, err := m.db.Jobs(m.Context(), "p", db.JobFilter{Task: m.task.ID})
-	m.must(err)
-	for _, j := range jobs {
-		if j.Kind == task.ScanJob && !j.State.Ended() {
-			return // it may have compared some already
-		}
+	if !m.scansEnded() {
+		return // one may have compared some already
 	}
 	for _, i := range m.rng.Perm(simKeys)[:3*simDeletes] {
 		m.lose(i)
 	}
 	m.scan()
+}
+
+// scansEnded says whether no scan runs.
+func (m *simulation) scansEnded() bool {
+	jobs, err := m.db.Jobs(m.Context(), "p", db.JobFilter{Task: m.task.ID})
+	m.must(err)
+	for _, j := range jobs {
+		if j.Kind == task.ScanJob && !j.State.Ended() {
+			return false
+		}
+	}
+	return true
 }

@@ -185,6 +185,12 @@ func (m *simulation) finish() {
 	m.checkTold()
 	m.retry()
 	m.settleAll("the retries settle")
+	if m.first() == "" && m.task.Options.Deletes {
+		m.until("the scans end", m.scansEnded)
+		m.purge()
+		m.until("the scan of what was purged ends", m.scansEnded)
+		m.settleAll("what was purged settles")
+	}
 	m.checkDeletes()
 	m.change(func(k *task.Task) { k.Options.Guard.MaxDeletes = -1 })
 	m.finalScan()
@@ -221,6 +227,9 @@ func (m *simulation) finalScan() {
 		m.must(err)
 		return true
 	})
+	if j.ID == "" {
+		return // an earlier scan never ends, and that is told
+	}
 	m.lastScan = j.ID
 	m.until("the last scan ends", func() bool {
 		time.Sleep(time.Second)

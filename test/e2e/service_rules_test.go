@@ -204,7 +204,7 @@ func TestServiceDeletesNothing(t *testing.T) {
 			if j.State != c.state || !strings.HasPrefix(j.Why, c.why) || j.Counts.Deleted != 0 {
 				t.Errorf("the scan ended %+v, want %s: %s", j, c.state, c.why)
 			}
-			wants(t, s.cli(0, "", "status", "main"), "the last scan did not end well", c.why)
+			wants(t, s.cli(2, "", "status", "main"), "the last scan did not end well", c.why)
 			if c.reason != "" {
 				s.eventsDelete(t, c.reason, objects)
 			}
