@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -49,6 +50,8 @@ type engine interface {
 	leaseTime(ctx context.Context, t *txn) (time.Time, error)
 	// counterShard is the shard under which a lane counts.
 	counterShard(shard int) int
+	// writers is how many transactions that settle are worth running at a time.
+	writers() int
 
 	// ordered writes a query that is one of several in a UNION ALL such that an index gives
 	// its rows in an order, and the union merges them. most is more than anybody reads.
@@ -76,6 +79,10 @@ type engine interface {
 type laneNum struct {
 	task  int64
 	shard int
+}
+
+func (l laneNum) compare(m laneNum) int {
+	return cmp.Or(cmp.Compare(l.task, m.task), cmp.Compare(l.shard, m.shard))
 }
 
 // row is a record to be enqueued.

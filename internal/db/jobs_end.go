@@ -142,7 +142,7 @@ func endSome(ctx context.Context, t *txn, l laneNum, after string,
 		return nil
 	})
 	if err == nil && len(done) > 0 {
-		_, err = settle(ctx, t, l, done)
+		err = settle(ctx, t, l, done)
 	}
 	return last, seen == endStep, err
 }

@@ -36,6 +36,7 @@ func Run(t *testing.T, open Open) {
 		{"SettleTwice", testSettleTwice},
 		{"SettleSuperseded", testSettleSuperseded},
 		{"SettleStale", testSettleStale},
+		{"SettleTogether", testSettleTogether},
 		{"SettleAgainLater", testSettleAgainLater},
 		{"SettleChangedRecord", testSettleChangedRecord},
 		{"SeqNeverReused", testSeqNeverReused},
