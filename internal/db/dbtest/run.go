@@ -78,6 +78,7 @@ func Run(t *testing.T, open Open) {
 		{"Idempotency", testIdempotency},
 		{"RetireAddsUp", testRetireAddsUp},
 		{"RetireKeeps", testRetireKeeps},
+		{"RetireExternal", testRetireExternal},
 		{"Lag", testLag},
 		{"Settings", testSettings},
 		{"ExternalJobs", testExternalJobs},
