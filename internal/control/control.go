@@ -53,6 +53,7 @@ type registryStore interface {
 	Key(ctx context.Context, id task.KeyID) (task.AccessKey, error)
 	Keys(ctx context.Context, project task.ProjectID) ([]task.AccessKey, error)
 	DeleteKey(ctx context.Context, id task.KeyID, by task.Actor) error
+	NoteToken(ctx context.Context, k task.AccessKey, expires time.Time, by task.Actor) error
 
 	BeginOnce(ctx context.Context, project task.ProjectID, key string, request []byte, giveUp time.Duration) ([]byte, error)
 	FinishOnce(ctx context.Context, project task.ProjectID, key string, answer []byte) error
