@@ -268,7 +268,7 @@ func (s *Store) endDeleted(ctx context.Context, num int64, running []task.JobID)
 			return err
 		}
 	}
-	return s.endWaiting(ctx, num, func(queue.Record) (task.Outcome, task.Reason, bool) {
+	return s.endWaiting(ctx, num, "", func(queue.Record) (task.Outcome, task.Reason, bool) {
 		return task.Failed, task.TaskDeleted, true
 	})
 }
