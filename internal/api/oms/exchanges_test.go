@@ -248,6 +248,11 @@ func createRefused(t *tape) {
 	t.play("operator", "POST", p1, create("dst2", "src_cloud_type", `""`, "src_region", `"cn-hangzhou"`))
 	t.play("operator", "POST", p1, create("dst3", "src_cloud_type", `""`, "src_region", `"us-east-1"`))
 	t.play("viewer", "GET", p1, "")
+	t.say("a directory, of whose name none can be made for the task")
+	disk, err := t.s.Control().Endpoint(t.Context(), t.s.Admin(), "disk")
+	t.must(err)
+	t.must(os.Mkdir(filepath.Join(strings.TrimPrefix(disk.URL, "file://"), " odd"), 0o700))
+	t.play("operator", "POST", p1, create("dst", "src_cloud_type", `"S3"`, "src_region", `"disk"`, "src_bucket", `" odd"`))
 }
 
 func shorten(all []string) []string {
@@ -438,6 +443,9 @@ func helpers(t *tape) {
 	t.play("viewer", "POST", at+"/prefix", `{"cloud_type":"AWS","data_center":"us-east-1","bucket_name":"src","file_name":"d/",`+keys+`}`)
 	t.play("viewer", "POST", at+"/prefix", `{"cloud_type":"AWS","data_center":"us-east-1","bucket_name":"src","file_name":"x/",`+keys+`}`)
 	t.say("buckets")
+	t.play("viewer", "POST", at, `{"cloud_type":"AWS",`+keys+`}`)
+	t.play("viewer", "POST", at, `{"cloud_type":"HuaweiCloud",`+keys+`}`)
+	t.play("viewer", "POST", at, `{"cloud_type":"Mars",`+keys+`}`)
 	t.play("viewer", "POST", at, `{"cloud_type":"AWS","ak":"STOREKEY","sk":"wrong"}`)
 	t.play("viewer", "POST", at+"/cdn-info", `{"cloud_type":"AWS","region":"us-east-1","bucket":"src","source_cdn":{"domain":"d"},`+keys+`}`)
 	t.say("privacy")
