@@ -45,6 +45,10 @@ type Config struct {
 	// AllowHosts are the hosts (HOST, HOST:PORT or *.DOMAIN) that clients may name by
 	// their address where they are to name a region; empty: none.
 	AllowHosts []string
+	// UnsignedPayload takes requests whose signature leaves the body out, and says so
+	// (X-Sdk-Content-Sha256: UNSIGNED-PAYLOAD, signed). Without TLS anybody between can then
+	// change the body.
+	UnsignedPayload bool
 	// AddressRate is how many requests a second one address may make, in bursts of up to
 	// two seconds' worth. 0: 10,000; negative: no limit. FailureRate is the same for
 	// requests that do not authenticate, which are then answered 429. 0: 10.
