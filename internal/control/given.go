@@ -28,6 +28,7 @@ const (
 	CodeDestinationKeys = "DESTINATION_KEYS_DIFFER" // Denied: nor for the destination's
 	CodeRunning         = "TASK_NOT_STOPPED"        // Conflict: start, or delete, of a task that is not stopped
 	CodeNotRunning      = "TASK_STOPPED"            // Conflict: stop of a task that is
+	CodeTooManyTasks    = "TOO_MANY_TASKS"          // Conflict: one more than NewTask.Most
 )
 
 // sealedGiven is the stored form; a field may be added, never renamed.

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/api"
@@ -39,8 +38,7 @@ type Config struct {
 	EventKeys int
 	// Keys is how they are encoded; empty: FormKeys.
 	Keys KeyEncoding
-	// MaxTasks is how many tasks a project may have that were made here; 0: no limit. One
-	// process keeps to it; several that create at once may each make one more.
+	// MaxTasks is how many tasks a project may have that were made here; 0: no limit.
 	MaxTasks int
 	// AllowHosts are the hosts (HOST, HOST:PORT or *.DOMAIN) that clients may name by
 	// their address where they are to name a region; empty: none.
@@ -66,7 +64,6 @@ type API struct {
 	asking   addresses
 	failing  addresses
 	memory   bodyMemory
-	creating sync.Mutex // one create at a time, where tasks are limited
 	allowed  hosts
 	maxKeys  int
 	formKeys bool

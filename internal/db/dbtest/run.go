@@ -75,6 +75,7 @@ func Run(t *testing.T, open Open) {
 		{"Notices", testNotices},
 		{"NoticesClaim", testNoticesClaim},
 		{"TasksOverlapAtOnce", testTasksOverlapAtOnce},
+		{"TasksLimitedAtOnce", testTasksLimitedAtOnce},
 		{"Endpoints", testEndpoints},
 		{"Keys", testKeys},
 		{"Idempotency", testIdempotency},
