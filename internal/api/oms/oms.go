@@ -64,6 +64,7 @@ type API struct {
 	asking   addresses
 	failing  addresses
 	memory   bodyMemory
+	stores   namedStores
 	allowed  hosts
 	maxKeys  int
 	formKeys bool
@@ -100,6 +101,8 @@ type request struct {
 	path path
 	body []byte
 	who  control.Caller
+	// named are the stores that the request names by their address.
+	named []control.NewEndpoint
 }
 
 func (r *request) ctx() context.Context { return r.http.Context() }
@@ -139,5 +142,6 @@ func (a *API) serve(ctx context.Context, r *request) error {
 	if err := a.authorise(r); err != nil {
 		return err
 	}
+	defer a.leaveNamed(r)
 	return op.do(a, r)
 }

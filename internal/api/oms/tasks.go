@@ -37,6 +37,9 @@ func (a *API) createTask(r *request) error {
 		Name: a.taskName(&n), Description: n.Description, Source: src, Destination: dst, Options: n.options(),
 		Ext: map[task.Dialect][]byte{task.OMS: n.extension(src, dst)}, Given: keys, Most: a.cfg.MaxTasks,
 	})
+	if err == nil {
+		err = a.keepNamed(r)
+	}
 	if err != nil {
 		return err
 	}
