@@ -57,6 +57,8 @@ type OMS struct {
 	KeyForm    string   // how they are encoded: form or path; "" is form
 	MaxTasks   int      // of a project; 0: no limit
 	AllowHosts []string // hosts of stores that clients may name by their address
+	// UnsignedPayload takes signatures that say that they leave the body out.
+	UnsignedPayload bool
 }
 
 func (o *OMS) check() error {

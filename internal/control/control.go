@@ -34,7 +34,7 @@ type Store interface {
 
 // taskStore keeps tasks. What the methods promise is said where they are implemented.
 type taskStore interface {
-	CreateTask(ctx context.Context, k task.Task, by task.Actor) (task.Task, error)
+	CreateTaskWithin(ctx context.Context, k task.Task, most int, by task.Actor) (task.Task, error)
 	ChangeTask(ctx context.Context, k task.Task, by task.Actor) (task.Task, error)
 	DeleteTask(ctx context.Context, id task.ID, by task.Actor) error
 	Task(ctx context.Context, id task.ID) (task.Task, error)

@@ -25,10 +25,13 @@ type NewTask struct {
 	Ext   map[task.Dialect][]byte
 	// Given are credentials that come with the task; nil: none do.
 	Given *Given
+	// Most is how many tasks the project may have that were made in the caller's dialect;
+	// 0: any number.
+	Most int
 }
 
 // CreateTask makes a task in the caller's project. Conflict: its name is taken, or its
-// destination overlaps another task's, which the error names.
+// destination overlaps another task's, which the error names; or CodeTooManyTasks.
 func (c *Control) CreateTask(ctx context.Context, who Caller, n NewTask) (task.Task, error) {
 	if err := who.may(mayOperate); err != nil {
 		return task.Task{}, err
@@ -56,7 +59,7 @@ func (c *Control) CreateTask(ctx context.Context, who Caller, n NewTask) (task.T
 			return task.Task{}, err
 		}
 	}
-	return c.store.CreateTask(ctx, k, who.Actor)
+	return c.store.CreateTaskWithin(ctx, k, n.Most, who.Actor)
 }
 
 // TaskChange says what of a task to change; nil fields stay.

@@ -99,6 +99,7 @@ type row struct {
 	retry      int64
 	failedSeq  int64
 	known      []byte // nil: nothing is known
+	shared     bool   // it took the place of a record of another job
 }
 
 // displaced is a record that a new one of the same key took the place of.
@@ -109,6 +110,7 @@ type displaced struct {
 	job        int64
 	acceptedAt int64
 	retry      int64
+	shared     bool
 }
 
 // removal names a version of a row, with what the lane read of it.

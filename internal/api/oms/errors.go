@@ -32,7 +32,6 @@ const (
 	codeDestination = "DESTINATION_REFUSED"
 	codeDomain      = "SOURCE_DOMAIN_UNSUPPORTED"
 	codeRestore     = "RESTORE_UNSUPPORTED"
-	codeTooManyTask = "TOO_MANY_TASKS"
 	codeStarted     = "ALREADY_STARTED"
 	codeNotStarted  = "NOT_STARTED"
 	codeBuckets     = "BUCKETS_NOT_LISTED"
@@ -80,7 +79,6 @@ var codes = map[string]row{
 	codeDestination: {http.StatusBadRequest, "OMS.0058"},
 	codeDomain:      {http.StatusBadRequest, "OMS.0081"},
 	codeRestore:     {http.StatusBadRequest, "OMS.0082"},
-	codeTooManyTask: {http.StatusBadRequest, "OMS.0077"},
 	codeStarted:     {http.StatusBadRequest, "OMS.0065"},
 	codeNotStarted:  {http.StatusBadRequest, "OMS.0066"},
 	codeBuckets:     {http.StatusBadRequest, "OMS.0153"},
@@ -88,6 +86,7 @@ var codes = map[string]row{
 	codeRegion:      {http.StatusBadRequest, "OMS.0155"},
 	codeVersion:     {http.StatusNotFound, "OMS.0256"},
 
+	control.CodeTooManyTasks:    {http.StatusBadRequest, "OMS.0077"},
 	control.CodeSourceKeys:      {http.StatusBadRequest, "OMS.0057"},
 	control.CodeDestinationKeys: {http.StatusBadRequest, "OMS.0058"},
 	control.CodeNotRunning:      {http.StatusBadRequest, "OMS.1036"}, // events for a stopped task

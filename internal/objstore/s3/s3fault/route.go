@@ -44,6 +44,8 @@ func (a *ask) kind() string {
 		return "head"
 	case http.MethodGet:
 		switch {
+		case a.bucket == "":
+			return "list-buckets"
 		case a.key == "":
 			return "list"
 		case q.Has("uploadId"):
@@ -144,6 +146,10 @@ func (s *Server) dispatch(w http.ResponseWriter, a *ask) int {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if a.op == "list-buckets" {
+		s.listBuckets(w)
+		return http.StatusOK
+	}
 	b := s.buckets[a.bucket]
 	if b == nil {
 		if s.opt.SilentMissing {
