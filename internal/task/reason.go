@@ -11,3 +11,6 @@ const (
 	// GuardStopped: the guard refused the deletes of a scan.
 	GuardStopped Reason = "GUARD_STOPPED"
 )
+
+// SourceRestoring: the object is archived, was asked back, and is waited for.
+const SourceRestoring Reason = "SRC_RESTORING"

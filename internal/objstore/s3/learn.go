@@ -46,6 +46,8 @@ var features = [...]struct {
 func (b *Bucket) learn(ctx context.Context, r *request, ref *refusal, p *place, k *keys) (bool, error) {
 	switch {
 	case b.learnClock(r, ref), b.learnRegion(r, ref, p), b.learnKeys(ctx, r, ref, k):
+	case r.encrypts && refusesEncryption(ref):
+		return false, nil
 	default:
 		f, lasting := refusedFeature(ref, r.uses&^r.dropped)
 		if f == 0 {

@@ -72,6 +72,8 @@ func (a *ask) kind() string {
 			return "create"
 		case q.Has("uploadId"):
 			return "complete"
+		case q.Has("restore"):
+			return "restore"
 		}
 	case http.MethodDelete:
 		if q.Has("uploadId") {
@@ -179,6 +181,8 @@ func (s *Server) dispatch(w http.ResponseWriter, a *ask) int {
 		r = s.complete(w, a, b)
 	case "abort":
 		r = s.abort(w, a)
+	case "restore":
+		return s.restore(w, a, b)
 	case "tags", "set-tags":
 		r = s.tagging(w, a, b)
 	default:
@@ -212,6 +216,8 @@ func (s *Server) unwanted(a *ask) *refusal {
 		return no(o.RefuseChecksums, "x-amz-checksum-crc64nvme")
 	case write && o.RefuseConditions != 0 && (has("If-Match") || has("If-None-Match")):
 		return no(o.RefuseConditions, "If-None-Match")
+	case write && o.RefuseEncryption != 0 && has("X-Amz-Server-Side-Encryption"):
+		return &refusal{o.RefuseEncryption, "NotImplemented", "Server side encryption specified but KMS is not configured", false}
 	case write && o.RefuseTagging != 0 && has("X-Amz-Tagging"):
 		return no(o.RefuseTagging, "x-amz-tagging")
 	}
