@@ -61,6 +61,9 @@ func (b *Bucket) learn(ctx context.Context, r *request, ref *refusal, p *place, 
 	if r.rewind() {
 		return true, nil
 	}
+	if r.encrypts && refusesSomething(ref) {
+		return false, nil
+	}
 	b.keep(r)
 	return false, &objstore.Error{
 		Kind: objstore.ErrUnavailable, Op: r.op, Key: r.key, Status: ref.status, Code: ref.code,

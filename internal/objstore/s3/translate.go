@@ -185,7 +185,7 @@ func (b *Bucket) refused(r *request, ref *refusal) error {
 		Code: ref.code, Message: b.redact(ref.message), RequestID: ref.id, RetryAfter: ref.retryAfter,
 	}
 	switch {
-	case r.encrypts && refusesEncryption(ref):
+	case r.encrypts && (refusesEncryption(ref) || refusesSomething(ref)):
 		e.Kind = objstore.ErrEncryption
 	case ref.status == http.StatusServiceUnavailable && ref.code == "" && ref.retryAfter > 0:
 		e.Kind = objstore.ErrThrottled

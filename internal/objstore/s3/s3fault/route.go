@@ -103,6 +103,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		status = refuse(w, r, http.StatusBadRequest, "IncompleteBody", "")
 		return
 	}
+	if a.op == "restore" {
+		s.keepBody(n, a.body)
+	}
 	if s.opt.Name != "" {
 		w.Header().Set("Server", s.opt.Name)
 	}
@@ -125,6 +128,12 @@ func (s *Server) record(a *ask) int {
 		Op: a.op, Bucket: a.bucket, Key: a.key, Header: a.Header.Clone(), Query: a.URL.RawQuery, Remote: a.RemoteAddr,
 	})
 	return len(s.seen) - 1
+}
+
+func (s *Server) keepBody(n int, body []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen[n].Body = body
 }
 
 func (s *Server) answered(n, status int) {

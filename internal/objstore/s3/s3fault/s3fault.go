@@ -92,6 +92,7 @@ type Request struct {
 	Status          int // of the answer; 0 when there was none
 	Header          http.Header
 	Query           string
+	Body            []byte // of those that restore
 	Remote          string // address of the client's end of the connection
 }
 
