@@ -52,6 +52,9 @@ func (c *Control) CreateTask(ctx context.Context, who Caller, n NewTask) (task.T
 	if err := c.checkPlaces(ctx, k); err != nil {
 		return task.Task{}, err
 	}
+	if err := c.checkEncrypt(ctx, k); err != nil {
+		return task.Task{}, err
+	}
 	if n.Given != nil {
 		k.ID = task.NewID()
 		var err error
@@ -97,10 +100,15 @@ func (c *Control) ChangeTask(ctx context.Context, who Caller, ref string, ch Tas
 		}
 		set(&k.Source, ch.Source)
 		set(&k.Destination, ch.Destination)
-		if err := checkTask(*k); err != nil || !moved {
+		if err := checkTask(*k); err != nil {
 			return err
 		}
-		return c.checkPlaces(ctx, *k)
+		if moved {
+			if err := c.checkPlaces(ctx, *k); err != nil {
+				return err
+			}
+		}
+		return c.checkEncrypt(ctx, *k)
 	})
 }
 
@@ -251,6 +259,21 @@ func (c *Control) checkAliases(ctx context.Context, k task.Task, byID map[task.E
 		if more = len(others) == page; more {
 			after = others[page-1].ID
 		}
+	}
+	return nil
+}
+
+// checkEncrypt refuses a task whose destination certainly encrypts nothing.
+func (c *Control) checkEncrypt(ctx context.Context, k task.Task) error {
+	if k.Options.Encrypt == "" {
+		return nil
+	}
+	e, err := c.store.Endpoint(ctx, k.Project, k.Destination.Endpoint)
+	if err != nil {
+		return err
+	}
+	if e.Provider == "file" || e.Provider == "mem" {
+		return invalid("ENCRYPTION_UNSUPPORTED", "the store "+strconv.Quote(string(e.ID))+" does not encrypt what it holds", "encrypt its file system, and leave the option out")
 	}
 	return nil
 }

@@ -18,12 +18,15 @@ const (
 	GuardStopped Reason = "GUARD_STOPPED"
 )
 
+// SourceRestoring: the object is archived, was asked back, and is waited for.
+const SourceRestoring Reason = "SRC_RESTORING"
+
 // failureReasons are all with which a record can end failed.
 var failureReasons = []Reason{
 	SourceGone, SourceDenied, SourceUnavailable, SourceThrottled, SourceBucketMissing, SourceArchived, SourceChanging,
 	SourceCorrupt, SourceInvalid, DestinationDenied, DestinationUnavailable, DestinationThrottled, DestinationBucketGone,
 	DestinationFull, DestinationConflict, DestinationInvalid, KeyNotRepresentable, TooLarge, ChecksumMismatch, Unsupported,
-	InternalFailure, TaskDeleted,
+	DestinationInconsistent, DestinationNotEncrypted, InternalFailure, TaskDeleted,
 }
 
 // CheckFailureReason refuses, Invalid, what no record fails with: whoever selects failures

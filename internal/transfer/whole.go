@@ -40,7 +40,7 @@ func (c *Copier) copyWhole(ctx context.Context, a *attempt) (Result, error) {
 	if err := c.verify(&content.Info, sum, &w); err != nil {
 		return Result{}, err
 	}
-	a.written = w.ETag
+	a.written, a.srcSum = w, content.CRC64
 	return Result{Outcome: task.Synced, Reason: task.Copied, Size: content.Length, Dropped: append(dropped, w.Dropped...)}, nil
 }
 

@@ -34,6 +34,9 @@ const maxLooks = 3
 func (s *slice) end(ctx context.Context, rec queue.Record) (d queue.Settlement, ok bool) {
 	w := keyWork{slice: s, rec: rec}
 	w.run(ctx)
+	if w.err != nil && s.ends.Task.Options.Restore && archivedAtSource(w.err) {
+		w.restore(ctx)
+	}
 	if ctx.Err() != nil && (w.err != nil || w.d.Outcome == task.Pending) {
 		return d, false
 	}
@@ -167,12 +170,28 @@ func (w *keyWork) present(ctx context.Context, src, dst *objstore.Info) (gone bo
 		it.Dst, it.DstAbsent, old = dst.Object, false, &dst.Object
 	}
 	it.Decision = plan.Decide(&src.Object, old, &opt)
+	if it.Verb == plan.Ignore && w.mends(it.Reason, dst) {
+		it.Verb = plan.Copy
+	}
 	if it.Verb == plan.Ignore {
 		w.ignore(it.Reason, it.Rule, src.Size)
 		return false
 	}
 	w.take(w.ends.copier.Do(ctx, it), src.Size)
 	return w.err == nil && w.d.Reason == task.SourceGone
+}
+
+// mends reports whether an object that the comparison leaves alone is copied all the same:
+// it is not encrypted as it should be, or the last attempt at this very record made it
+// and it failed the check.
+func (w *keyWork) mends(reason task.Reason, dst *objstore.Info) bool {
+	switch reason {
+	case task.UpToDate, task.UpToDateButDifferent:
+		return !w.ends.copier.Encrypted(dst) || w.rec.Reason == task.DestinationInconsistent
+	case task.DestinationExists:
+		return w.rec.Reason == task.DestinationInconsistent
+	}
+	return false
 }
 
 // gone ends a key that the source does not hold (any more). It reports whether the

@@ -25,7 +25,7 @@ const (
 
 // Fault breaks requests. Op is the server's name of a request: list, list-buckets, get, head,
 // put, delete, delete-many, copy, create, put-part, copy-part, list-parts,
-// complete, abort, tags, set-tags.
+// complete, abort, tags, set-tags, restore.
 type Fault struct {
 	Op   string // "" is any
 	Key  string // "" is any
