@@ -131,6 +131,7 @@ type attempt struct {
 	key       string
 	src, dst  objstore.Object
 	dstAbsent bool
+	opened    *objstore.Content // of src, from its beginning; nil: to be opened
 	// What this try wrote, and the source's own checksum of what it read.
 	written objstore.Written
 	srcSum  objstore.Checksum
@@ -141,7 +142,21 @@ const maxChanges = 5
 
 // copy tries until the key is in step, a side refuses for good, or patience ends.
 func (c *Copier) copy(ctx context.Context, item plan.Item) Result {
-	a := attempt{key: item.Key, src: item.Src, dst: item.Dst, dstAbsent: item.DstAbsent}
+	return c.try(ctx, attempt{key: item.Key, src: item.Src, dst: item.Dst, dstAbsent: item.DstAbsent})
+}
+
+// Streams reports whether the bytes of copies pass through here, so that CopyOpen saves a
+// request.
+func (c *Copier) Streams() bool { return !c.inside(0) }
+
+// CopyOpen is Do of a Copy whose source object was opened, whole, instead of looked at.
+// What does not go in one piece is read afresh. The content may be closed before the
+// caller does so.
+func (c *Copier) CopyOpen(ctx context.Context, item plan.Item, content *objstore.Content) Result {
+	return c.try(ctx, attempt{key: item.Key, src: item.Src, dst: item.Dst, dstAbsent: item.DstAbsent, opened: content})
+}
+
+func (c *Copier) try(ctx context.Context, a attempt) Result {
 	var fails, changes int
 	policy := c.cfg.Retry
 	for {
@@ -191,7 +206,7 @@ func giveUp(err error) error {
 
 // once makes one try by the cheapest way that fits.
 func (c *Copier) once(ctx context.Context, a *attempt) (Result, error) {
-	if c.inside(a.src.Size) {
+	if a.opened == nil && c.inside(a.src.Size) {
 		res, err := c.copyInside(ctx, a)
 		if !refusedInside(err) {
 			return res, err
@@ -201,6 +216,10 @@ func (c *Copier) once(ctx context.Context, a *attempt) (Result, error) {
 	cut := c.layout(a.src)
 	if cut.whole() {
 		return c.copyWhole(ctx, a)
+	}
+	if a.opened != nil {
+		a.opened.Body.Close()
+		a.opened = nil
 	}
 	return c.copyParts(ctx, a, cut)
 }

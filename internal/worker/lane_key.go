@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/history"
@@ -124,12 +123,14 @@ func object(key string, s *queue.Side) objstore.Object {
 func (w *keyWork) look(ctx context.Context) (again bool) {
 	var dst *objstore.Info
 	var dstErr error
-	var other sync.WaitGroup
 	if w.needsDestination() {
-		other.Go(func() { dst, dstErr = stat(ctx, w.ends.Dst, w.rec.Key) })
+		dst, dstErr = stat(ctx, w.ends.Dst, w.rec.Key)
 	}
-	src, srcErr := stat(ctx, w.ends.Src, w.rec.Key)
-	other.Wait()
+	absent := dst == nil && (dstErr == nil || errors.Is(dstErr, objstore.ErrNotFound))
+	src, content, srcErr := w.lookAtSource(ctx, absent)
+	if content != nil {
+		defer content.Body.Close()
+	}
 	switch {
 	case errors.Is(srcErr, objstore.ErrNotFound):
 		return w.gone(ctx, srcErr, dst, dstErr)
@@ -140,7 +141,21 @@ func (w *keyWork) look(ctx context.Context) (again bool) {
 		w.d.Size, w.err = src.Size, atDestination(dstErr)
 		return false
 	}
-	return w.present(ctx, src, dst)
+	return w.present(ctx, src, dst, content)
+}
+
+// lookAtSource asks what the source holds. Where it is to be copied whatever that is, it
+// is opened at once, which saves the question.
+func (w *keyWork) lookAtSource(ctx context.Context, copied bool) (*objstore.Info, *objstore.Content, error) {
+	if !copied || !w.ends.copier.Streams() || !w.plan.Filter.Takes(w.rec.Key) {
+		info, err := stat(ctx, w.ends.Src, w.rec.Key)
+		return info, nil, err
+	}
+	content, err := w.ends.Src.Open(ctx, w.rec.Key, objstore.OpenOptions{})
+	if err != nil {
+		return nil, nil, err
+	}
+	return &content.Info, content, nil
 }
 
 // needsDestination: where neither the comparison nor the condition of a write asks
@@ -158,8 +173,9 @@ func stat(ctx context.Context, b objstore.Bucket, key string) (*objstore.Info, e
 	return &info, nil
 }
 
-// present decides and acts on a key that the source holds.
-func (w *keyWork) present(ctx context.Context, src, dst *objstore.Info) (gone bool) {
+// present decides and acts on a key that the source holds; content is not nil where it is
+// open.
+func (w *keyWork) present(ctx context.Context, src, dst *objstore.Info, content *objstore.Content) (gone bool) {
 	opt := w.plan
 	opt.Changed = w.rec.Class == queue.ByEvent
 	opt.SrcETagMD5 = opt.SrcETagMD5 && !src.OpaqueETag
@@ -177,7 +193,11 @@ func (w *keyWork) present(ctx context.Context, src, dst *objstore.Info) (gone bo
 		w.ignore(it.Reason, it.Rule, src.Size)
 		return false
 	}
-	w.take(w.ends.copier.Do(ctx, it), src.Size)
+	if it.Verb == plan.Copy && content != nil {
+		w.take(w.ends.copier.CopyOpen(ctx, it, content), src.Size)
+	} else {
+		w.take(w.ends.copier.Do(ctx, it), src.Size)
+	}
 	return w.err == nil && w.d.Reason == task.SourceGone
 }
 
