@@ -56,8 +56,9 @@ func (a *API) keepNamed(r *request) error {
 	return nil
 }
 
-// leaveNamed ends what a request has to do with the stores it named.
-func (a *API) leaveNamed(r *request) {
+// leaveNamed ends what a request has to do with the stores it named, whether its client
+// still waits or not.
+func (a *API) leaveNamed(ctx context.Context, r *request) {
 	n := &a.stores
 	for _, e := range r.named {
 		n.mu.Lock()
@@ -68,7 +69,7 @@ func (a *API) leaveNamed(r *request) {
 		} else {
 			delete(n.all, name)
 			if s.made {
-				a.drop(r, e.ID)
+				a.drop(context.WithoutCancel(ctx), r, e.ID)
 			}
 		}
 		n.mu.Unlock()
@@ -76,8 +77,7 @@ func (a *API) leaveNamed(r *request) {
 }
 
 // drop takes a store away that no task uses.
-func (a *API) drop(r *request, id task.EndpointID) {
-	ctx := context.WithoutCancel(r.ctx())
+func (a *API) drop(ctx context.Context, r *request, id task.EndpointID) {
 	if err := a.control.DropEndpointAt(ctx, r.who, id); err != nil {
 		a.log.WarnContext(ctx, "a store that a client named stays registered", "endpoint", id, "err", err)
 	}

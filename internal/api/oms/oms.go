@@ -142,6 +142,6 @@ func (a *API) serve(ctx context.Context, r *request) error {
 	if err := a.authorise(r); err != nil {
 		return err
 	}
-	defer a.leaveNamed(r)
+	defer a.leaveNamed(ctx, r)
 	return op.do(a, r)
 }
