@@ -31,7 +31,6 @@ const (
 	codeSource      = "SOURCE_REFUSED"
 	codeDestination = "DESTINATION_REFUSED"
 	codeDomain      = "SOURCE_DOMAIN_UNSUPPORTED"
-	codeRestore     = "RESTORE_UNSUPPORTED"
 	codeTooManyTask = "TOO_MANY_TASKS"
 	codeStarted     = "ALREADY_STARTED"
 	codeNotStarted  = "NOT_STARTED"
@@ -79,7 +78,6 @@ var codes = map[string]row{
 	codeSource:      {http.StatusBadRequest, "OMS.0057"},
 	codeDestination: {http.StatusBadRequest, "OMS.0058"},
 	codeDomain:      {http.StatusBadRequest, "OMS.0081"},
-	codeRestore:     {http.StatusBadRequest, "OMS.0082"},
 	codeTooManyTask: {http.StatusBadRequest, "OMS.0077"},
 	codeStarted:     {http.StatusBadRequest, "OMS.0065"},
 	codeNotStarted:  {http.StatusBadRequest, "OMS.0066"},
@@ -95,6 +93,7 @@ var codes = map[string]row{
 	"SOURCE_IS_DESTINATION":     {http.StatusBadRequest, "OMS.0058"},
 	"DESTINATION_OVERLAPS":      {http.StatusBadRequest, "OMS.0058"},
 	"BAD_BUCKET":                {http.StatusBadRequest, "OMS.1003"},
+	"ENCRYPTION_UNSUPPORTED":    {http.StatusBadRequest, "OMS.1003"},
 }
 
 // failure is the body of an error. The order of its members is free.
