@@ -13,10 +13,10 @@ import (
 // extension is what this dialect keeps beside a task: what a client said, to be told it
 // again. The task itself holds what is done about it.
 type extension struct {
-	SrcCloudType     string `json:"src_cloud_type,omitempty"`
-	SrcRegion        string `json:"src_region,omitempty"`
-	DstRegion        string `json:"dst_region,omitempty"`
-	AppID            string `json:"app_id,omitempty"`
+	SrcCloudType string `json:"src_cloud_type,omitempty"`
+	SrcRegion    string `json:"src_region,omitempty"`
+	DstRegion    string `json:"dst_region,omitempty"`
+	AppID        string `json:"app_id,omitempty"`
 
 	// The endpoints that the regions named. When another dialect has moved the task, they
 	// name it no more.
