@@ -24,7 +24,7 @@ var failureAdvice = map[task.Reason]string{
 	task.SourceUnavailable:       "The source did not answer in several attempts: check it, then run the same command again.",
 	task.SourceThrottled:         "The source asked to slow down until the attempts ran out: run again with --limit-requests.",
 	task.SourceBucketMissing:     "The source bucket is gone: check that nobody deleted or renamed it.",
-	task.SourceArchived:          "These are archived at the source: restore them there, then run the same command again.",
+	task.SourceArchived:          "These are archived at the source: restore them there, or have the task do it (--restore), then run again.",
 	task.SourceChanging:          "These changed under every attempt to read them: run again when nobody writes them.",
 	task.SourceCorrupt:           "Their bytes disagree with the source's own checksum: have the source's storage examined before anything else.",
 	task.SourceInvalid:           "The source refuses these for a reason of its own: --report DIR keeps its words and error code.",
@@ -46,6 +46,9 @@ var failureAdvice = map[task.Reason]string{
 
 // means says in a few words what a reason of failure is: the first part of its advice.
 func means(reason task.Reason) string {
+	if reason == task.SourceRestoring { // of keys that wait
+		return "These are archived at the source, were asked back, and are copied when they are there"
+	}
 	what, _, _ := strings.Cut(failureAdvice[reason], ":")
 	return strings.TrimSuffix(what, ".")
 }

@@ -22,7 +22,8 @@ var ErrInconsistent = errors.New("the object at the destination fails the check 
 //	encryption           the destination, when its answer to the write did not tell
 //	size_last_modified   the destination
 //	crc64                nothing, when both stores told their own sums
-//	                     the destination; the source too, when only it has not told
+//	                     the source, when only it has not told
+//	                     the destination, and then the source, when it has not told
 func (c *Copier) check(ctx context.Context, a *attempt) error {
 	var dst *objstore.Info
 	if c.cfg.Encrypt != "" && !c.encrypted(a.written.Encryption) {
@@ -38,7 +39,12 @@ func (c *Copier) check(ctx context.Context, a *attempt) error {
 	case "", task.VerifyTransmission:
 		return nil
 	case task.VerifyCRC64:
-		if a.srcSum.Set && a.written.CRC64.Set {
+		if a.written.CRC64.Set {
+			if err := c.learnSum(ctx, a); err != nil {
+				return err
+			}
+		}
+		if a.written.CRC64.Set && a.srcSum.Set {
 			return sameSum(a.srcSum, a.written.CRC64)
 		}
 	}
@@ -48,15 +54,34 @@ func (c *Copier) check(ctx context.Context, a *attempt) error {
 			return err
 		}
 	}
-	src := objstore.Info{Object: a.src, CRC64: a.srcSum}
-	if c.cfg.Verify == task.VerifyCRC64 && dst.CRC64.Set && !src.CRC64.Set && keepsSums(c.cfg.Src) {
-		info, err := c.cfg.Src.Stat(ctx, a.key)
-		if err != nil {
-			return atSource(err)
+	if c.cfg.Verify == task.VerifyCRC64 && dst.CRC64.Set {
+		if err := c.learnSum(ctx, a); err != nil {
+			return err
 		}
-		src.CRC64 = info.CRC64
 	}
-	return c.fit(&src, dst)
+	return c.fit(&objstore.Info{Object: a.src, CRC64: a.srcSum}, dst)
+}
+
+// learnSum asks the source for its checksum of what was copied, unless it was asked
+// already or keeps none. A source that has changed since is copied again.
+func (c *Copier) learnSum(ctx context.Context, a *attempt) error {
+	if can := c.cfg.Src.Capabilities(); a.srcSum.Set || a.srcAsked || !can.ChecksumPut && !can.ChecksumComplete {
+		return nil
+	}
+	info, err := c.cfg.Src.Stat(ctx, a.key)
+	switch {
+	case err != nil:
+		return atSource(err)
+	case info.ETag != a.src.ETag || info.Size != a.src.Size:
+		return atSource(changed(a.key))
+	}
+	a.srcSum, a.srcAsked = info.CRC64, true
+	return nil
+}
+
+// changed is the error for a source that is no longer what was read.
+func changed(key string) error {
+	return &objstore.Error{Kind: objstore.ErrPrecondition, Op: "stat", Key: key, Message: "the object changed while it was copied"}
 }
 
 // made looks at the object that a copy has made.
@@ -69,12 +94,6 @@ func (c *Copier) made(ctx context.Context, key string) (*objstore.Info, error) {
 		return nil, atDestination(err)
 	}
 	return &info, nil
-}
-
-// keepsSums reports whether a store has checksums of its own to tell.
-func keepsSums(b objstore.Bucket) bool {
-	can := b.Capabilities()
-	return can.ChecksumPut || can.ChecksumComplete
 }
 
 // fit checks the states of both sides against each other; without checks wanted all fit.

@@ -177,6 +177,20 @@ func TestEncryptedCopiesMinIO(t *testing.T) {
 	}
 }
 
+// A real store that does not know encryption takes the object as if nobody had asked.
+func TestEncryptionIgnored(t *testing.T) {
+	t.Parallel()
+	srv := s3server.VersityGW(t)
+	s3server.MakeBucket(t, srv, "dst")
+	dst := s3bucket(t, s3.Config{Endpoint: srv.Endpoint, Region: srv.Region, Bucket: "dst", AccessKey: srv.AccessKey, SecretKey: srv.SecretKey})
+	src := mem.New("src")
+	put(t, src, "k", content(1000, 1), objstore.PutOptions{})
+	res := transfer.New(transfer.Config{Src: src, Dst: dst, Encrypt: objstore.EncryptKMS}).Do(t.Context(), item(t, src, dst))
+	if !errors.Is(res.Err, objstore.ErrEncryption) {
+		t.Errorf("%+v", res)
+	}
+}
+
 // A real store without a key service refuses, and holds nothing.
 func TestEncryptionRefusedMinIO(t *testing.T) {
 	t.Parallel()

@@ -133,8 +133,9 @@ type attempt struct {
 	dstAbsent bool
 	opened    *objstore.Content // of src, from its beginning; nil: to be opened
 	// What this try wrote, and the source's own checksum of what it read.
-	written objstore.Written
-	srcSum  objstore.Checksum
+	written  objstore.Written
+	srcSum   objstore.Checksum
+	srcAsked bool // for its checksum
 }
 
 // maxChanges bounds how often a key starts afresh because a side moved under it.
@@ -233,11 +234,14 @@ func (c *Copier) lookAfter(ctx context.Context, a *attempt) error {
 		return nil
 	}
 	now, err := c.cfg.Src.Stat(ctx, a.key)
-	if err == nil && now.CRC64.Set {
-		a.srcSum = now.CRC64
+	if err != nil {
+		return nil
 	}
-	if err == nil && (now.ETag != a.src.ETag || now.Size != a.src.Size) {
-		return atSource(&objstore.Error{Kind: objstore.ErrPrecondition, Op: "stat", Key: a.key, Message: "the object changed while it was copied"})
+	if now.ETag != a.src.ETag || now.Size != a.src.Size {
+		return atSource(changed(a.key))
+	}
+	if a.srcAsked = true; now.CRC64.Set {
+		a.srcSum = now.CRC64
 	}
 	return nil
 }
@@ -274,7 +278,7 @@ func (c *Copier) refresh(ctx context.Context, a *attempt, cause error) (res Resu
 	default:
 		a.dst, a.dstAbsent = dst.Object, false
 	}
-	a.src = src.Object
+	a.src, a.srcSum, a.srcAsked = src.Object, src.CRC64, true
 	return Result{}, false
 }
 

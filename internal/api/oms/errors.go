@@ -31,7 +31,6 @@ const (
 	codeSource      = "SOURCE_REFUSED"
 	codeDestination = "DESTINATION_REFUSED"
 	codeDomain      = "SOURCE_DOMAIN_UNSUPPORTED"
-	codeRestore     = "RESTORE_UNSUPPORTED"
 	codeStarted     = "ALREADY_STARTED"
 	codeNotStarted  = "NOT_STARTED"
 	codeBuckets     = "BUCKETS_NOT_LISTED"
@@ -78,7 +77,6 @@ var codes = map[string]row{
 	codeSource:      {http.StatusBadRequest, "OMS.0057"},
 	codeDestination: {http.StatusBadRequest, "OMS.0058"},
 	codeDomain:      {http.StatusBadRequest, "OMS.0081"},
-	codeRestore:     {http.StatusBadRequest, "OMS.0082"},
 	codeStarted:     {http.StatusBadRequest, "OMS.0065"},
 	codeNotStarted:  {http.StatusBadRequest, "OMS.0066"},
 	codeBuckets:     {http.StatusBadRequest, "OMS.0153"},
@@ -94,6 +92,7 @@ var codes = map[string]row{
 	"SOURCE_IS_DESTINATION":     {http.StatusBadRequest, "OMS.0058"},
 	"DESTINATION_OVERLAPS":      {http.StatusBadRequest, "OMS.0058"},
 	"BAD_BUCKET":                {http.StatusBadRequest, "OMS.1003"},
+	"ENCRYPTION_UNSUPPORTED":    {http.StatusBadRequest, "OMS.1003"},
 }
 
 // failure is the body of an error. The order of its members is free.

@@ -144,6 +144,7 @@ func TestRecordedExchanges(t *testing.T) {
 	t.Parallel()
 	recorded(t, "life", life)
 	recorded(t, "states", states)
+	recorded(t, "copy-rules", copyRules)
 	recorded(t, "create-refused", createRefused)
 	recorded(t, "too-many-tasks", tooManyTasks, func(o *config.OMS) { o.MaxTasks = 1 })
 	recorded(t, "events", eventsRefused)
@@ -201,6 +202,21 @@ func states(t *tape) {
 	}
 }
 
+func copyRules(t *tape) {
+	t.say("How copies are checked, archived objects restored and objects encrypted is answered as the task has it.")
+	for _, c := range [][]string{
+		{"consistency_check", `"crc64"`},
+		{"consistency_check", `"size_last_modified"`, "enable_restore", "true"},
+		{"consistency_check", `"transmission"`, "enable_kms", "true"},
+	} {
+		t.say("%s", strings.Join(c, " "))
+		path := t.id(t.play("operator", "POST", p1, create("dst", c...)))
+		t.play("viewer", "GET", path+"?query_time=1577836800000", "")
+		t.play("operator", "POST", path+"/stop", "")
+		t.play("operator", "DELETE", path, "")
+	}
+}
+
 func createRefused(t *tape) {
 	t.say("Nothing here makes a task.")
 	for _, c := range [][]string{
@@ -213,8 +229,8 @@ func createRefused(t *tape) {
 		{"dst_storage_policy", `"WARM"`},
 		{"consistency_check", `"no_check"`},
 		{"object_overwrite_mode", `"SOMETIMES"`},
-		{"enable_restore", "true"},
-		{"enable_kms", "true"},
+		{"enable_restore", "1"},
+		{"enable_kms", `"aws:kms"`},
 		{"source_cdn", `{"domain":"d","protocol":"http","authentication_type":"NONE"}`},
 		{"src_region", `"eu-none-1"`},
 		{"src_cloud_type", `"Mars"`},

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -15,10 +16,11 @@ var encryptionWords = [...]string{"encrypt", "kms"}
 // responses", S3 API reference); some of them pass. A denial stays one: the permission
 // may be that for the bucket or that for the key.
 func refusesEncryption(ref *refusal) bool {
+	means := kinds[ref.code]
 	switch {
 	case ref.status != http.StatusBadRequest && ref.status != http.StatusNotImplemented,
-		kinds[ref.code] != nil && kinds[ref.code] != objstore.ErrUnsupported:
-		return strings.HasPrefix(ref.code, "KMS.") && ref.status < 500 && kinds[ref.code] == nil
+		means != nil && !errors.Is(means, objstore.ErrUnsupported):
+		return strings.HasPrefix(ref.code, "KMS.") && ref.status < 500 && means == nil
 	case strings.HasPrefix(ref.code, "KMS."):
 		return true
 	}

@@ -58,12 +58,27 @@ func (s *Server) restore(w http.ResponseWriter, a *ask, b *bucket) int {
 	return http.StatusAccepted
 }
 
+// Archiving makes a running server one that archives: objects come back by Thaw, or that
+// long after they were asked back.
+func (s *Server) Archiving(after time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opt.Archives, s.opt.ThawAfter = true, after
+}
+
 // Thaw makes an archived object readable.
 func (s *Server) Thaw(bucket, key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.buckets[bucket].objects[key]
 	o.asked, o.thaws = true, s.now()
+}
+
+// SetModified sets when an object was modified last.
+func (s *Server) SetModified(bucket, key string, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.buckets[bucket].objects[key].mtime = at.UTC()
 }
 
 // Archive gives an object the class GLACIER behind the API's back, and takes back what

@@ -27,6 +27,13 @@ func (s *Server) answerSealed(w http.ResponseWriter, o *object) {
 	}
 }
 
+// Encrypting makes a running server obey requests for encryption.
+func (s *Server) Encrypting() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opt.Encrypts = true
+}
+
 // Encryption is how an object is encrypted.
 func (s *Server) Encryption(bucket, key string) string {
 	s.mu.Lock()
