@@ -160,6 +160,26 @@ func TestFailedCheckIsMendedByTheNextAttempt(t *testing.T) {
 	}
 }
 
+// A source that has changed when it is asked for its checksum is copied again.
+func TestSourceChangedBeforeItsChecksumIsAsked(t *testing.T) {
+	t.Parallel()
+	service := mem.NewService()
+	src, dst := service.Bucket("src"), faulty.New(service.Bucket("dst"), nil)
+	put(t, src, "k", content(1000, 1), objstore.PutOptions{})
+	looks := 0
+	moving := &spoken{Bucket: src, edit: func(i *objstore.Info) {
+		if looks++; looks == 1 {
+			put(t, src, "k", content(500, 2), objstore.PutOptions{})
+			*i, _ = src.Stat(t.Context(), "k")
+		}
+	}}
+	it := item(t, src, dst)
+	wantSynced(t, transfer.New(transfer.Config{Src: moving, Dst: dst, Verify: task.VerifyCRC64}).Do(t.Context(), it), 500)
+	if n := dst.Calls()[faulty.Copy]; n != 2 || looks != 2 {
+		t.Errorf("%d copies after %d looks at the source, want 2 after 2", n, looks)
+	}
+}
+
 // What vanishes before it is looked at has failed.
 func TestCheckFindsNothing(t *testing.T) {
 	t.Parallel()

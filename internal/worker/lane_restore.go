@@ -56,7 +56,7 @@ func (w *keyWork) notRestored(err error) {
 // restoreWait is how long to leave a key that has waited for so long, of so long in all:
 // short at first, and never past the end.
 func restoreWait(waited, total time.Duration) time.Duration {
-	return min(max(waited/2, total/36), total/6, total-waited)
+	return min(max(waited/2, total/18), total/6, total-waited)
 }
 
 // A row of the queue has no column for the moment since when its key waits for a store,

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/objstore"
+	"github.com/lockstep-sync/lockstep/internal/objstore/retry"
 	"github.com/lockstep-sync/lockstep/internal/objstore/s3/s3fault"
 )
 
@@ -74,6 +76,25 @@ func TestRestoreRefused(t *testing.T) {
 		if err := b.Restore(ctx, c.key, 3); !errors.Is(err, c.want) {
 			t.Errorf("restore of %q: %v, want %v", c.key, err, c.want)
 		}
+	}
+}
+
+// Done, but the reply lost: the repetition finds it under way.
+func TestRestoreIsRepeated(t *testing.T) {
+	t.Parallel()
+	srv, b := server(t, s3fault.Options{Archives: true}, "aws")
+	srv.Put("bucket", "cold", []byte("x"))
+	srv.Archive("bucket", "cold")
+	for _, kind := range []s3fault.Kind{s3fault.Reset, s3fault.LostReply} {
+		// The connection's own repetition is broken too.
+		srv.Inject(s3fault.Fault{Op: "restore", Kind: kind, Runs: 2})
+		if err := retry.Wrap(b, retry.Policy{Attempts: 4, Base: time.Millisecond}).Restore(t.Context(), "cold", 3); err != nil {
+			t.Errorf("%v", err)
+		}
+		srv.Clear()
+	}
+	if asked := srv.Requests("restore"); len(asked) < 4 || asked[len(asked)-1].Status != 409 {
+		t.Errorf("asked %+v", asked)
 	}
 }
 
