@@ -263,6 +263,7 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) workers(node task.NodeID) []func(context.Context) error {
 	lanes := worker.NewLanes(worker.LanesConfig{
 		Node: node, Queue: s.db, Deletes: s.db, Wake: s.db.Wake(), Stores: s.stores, Log: s.log, Ended: s.metrics.ended, Accept: s.in,
+		Patience: worker.Patience{Archived: s.cfg.RestoreWait},
 	})
 	scans := worker.NewScans(worker.ScansConfig{
 		Node: node, Partitions: s.db, Scans: s.db, Jobs: s.db, Stores: s.stores, Log: s.log, Sweep: 500 * time.Millisecond,

@@ -22,6 +22,8 @@ const (
 	RoleWorker Role = "worker" // works, and answers for itself alone
 )
 
+const maxRestoreWait = 7 * 24 * time.Hour
+
 // Serve says how a service runs.
 type Serve struct {
 	Data     string // directory of the SQLite database, the sealing key and the first access key
@@ -49,6 +51,9 @@ type Serve struct {
 	// VerifySkew is how far the clock of a destination may be behind that of its source
 	// when a task checks the times of its copies.
 	VerifySkew time.Duration
+	// RestoreWait is how long a key waits for its object to come back from an archive;
+	// 0: 3 minutes.
+	RestoreWait time.Duration
 
 	Project   task.ProjectID // of the first access key
 	AccessKey task.KeyID     // the first access key; empty: one is made
@@ -140,6 +145,9 @@ func (c *Serve) checkRest() error {
 	}
 	if c.VerifySkew < 0 {
 		return invalid("BAD_VERIFY_SKEW", "clocks differ by less than nothing", "give --verify-skew a duration, e.g. 2s")
+	}
+	if c.RestoreWait < 0 || c.RestoreWait > maxRestoreWait {
+		return invalid("BAD_RESTORE_WAIT", "nothing is waited for longer than a week", "give --restore-wait a duration, e.g. 12h")
 	}
 	return c.OMS.check()
 }

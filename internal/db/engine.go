@@ -124,8 +124,9 @@ type removal struct {
 
 // delay is what a row that is to be tried again gets.
 type delay struct {
-	nextAt int64
-	reason task.Reason
+	nextAt      int64
+	reason      task.Reason
+	restoringAt int64
 }
 
 // Ranks: the order in which a lane takes its keys.

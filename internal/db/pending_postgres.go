@@ -55,7 +55,7 @@ func (e *postgresEngine) upsert(ctx context.Context, t *txn, rs []row) (old []di
 		was_job = pending.job, was_accepted_at = pending.accepted_at, was_class = pending.class, was_retry = pending.retry,
 		seq = excluded.seq, rank = excluded.rank, next_at = excluded.next_at, job = excluded.job, class = excluded.class,
 		accepted_at = excluded.accepted_at, attempts = excluded.attempts, missed = excluded.missed, retry = excluded.retry,
-		failed_seq = excluded.failed_seq, reason = '', known = CASE WHEN excluded.known IS NULL
+		failed_seq = excluded.failed_seq, reason = '', restoring_at = 0, known = CASE WHEN excluded.known IS NULL
 			AND length(pending.known) > 1 AND get_byte(pending.known, 0) = 2 THEN pending.known ELSE excluded.known END,
 		shared = CASE WHEN pending.retry = 0 AND pending.class <> 2 AND pending.job <> excluded.job THEN 1
 			ELSE greatest(pending.shared, excluded.shared) END
@@ -96,13 +96,13 @@ func (e *postgresEngine) postpone(ctx context.Context, t *txn, rs []removal, lat
 	if len(rs) == 0 {
 		return nil, nil
 	}
-	nexts, reasons := make([]int64, len(rs)), make([]string, len(rs))
+	nexts, reasons, restoring := make([]int64, len(rs)), make([]string, len(rs)), make([]int64, len(rs))
 	for i, d := range later {
-		nexts[i], reasons[i] = d.nextAt, string(d.reason)
+		nexts[i], reasons[i], restoring[i] = d.nextAt, string(d.reason), d.restoringAt
 	}
-	return ordinals(ctx, t, len(rs), `UPDATE pending p SET attempts = p.attempts + 1, next_at = u.next_at, reason = u.reason
-		FROM unnest($3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[])
-		WITH ORDINALITY u (key, seq, job, accepted_at, next_at, reason, ord)`+postgresNamed, append(named(rs), nexts, reasons))
+	return ordinals(ctx, t, len(rs), `UPDATE pending p SET attempts = p.attempts + 1, next_at = u.next_at, reason = u.reason, restoring_at = u.restoring_at
+		FROM unnest($3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[])
+		WITH ORDINALITY u (key, seq, job, accepted_at, next_at, reason, restoring_at, ord)`+postgresNamed, append(named(rs), nexts, reasons, restoring))
 }
 
 // ordinals runs a statement that returns the ordinals, from 1, of n rows it changed.
@@ -124,17 +124,17 @@ func (e *postgresEngine) slice(ctx context.Context, t *txn, l laneNum, rank int,
 		return nil, 0, nil
 	}
 	var key, known []byte
-	var acceptedAt, nextAt int64
+	var acceptedAt, nextAt, restoringAt int64
 	var missed int16
 	var reason string
 	// The caller's own keys are among the rows: that many more are read, and one that may
 	// not be due.
-	err = each(ctx, t, `SELECT seq, key, class, accepted_at, next_at, attempts, reason, missed, known, job, retry, failed_seq
+	err = each(ctx, t, `SELECT seq, key, class, accepted_at, next_at, attempts, reason, missed, known, job, retry, failed_seq, restoring_at
 		FROM pending WHERE task = $1 AND shard = $2 AND rank = $3 ORDER BY next_at, seq LIMIT $4`,
 		[]any{l.task, l.shard, rank, limit + len(skip) + 1}, func(q rows) error {
 			var r queue.Record
 			if err := q.Scan(&r.Seq, &key, &r.Class, &acceptedAt, &nextAt, &r.Attempts, &reason, &missed, &known,
-				&r.JobNum, &r.RetryNum, &r.FailedSeq); err != nil {
+				&r.JobNum, &r.RetryNum, &r.FailedSeq, &restoringAt); err != nil {
 				return err
 			}
 			_, busy := skip[string(key)]
@@ -145,7 +145,7 @@ func (e *postgresEngine) slice(ctx context.Context, t *txn, l laneNum, rank int,
 			case nextAt > now, busy, len(rs) == limit:
 				return nil
 			}
-			r.Key, r.AcceptedAt, r.NextAt = string(key), fromMicros(acceptedAt), fromMicros(nextAt)
+			r.Key, r.AcceptedAt, r.NextAt, r.RestoringAt = string(key), fromMicros(acceptedAt), fromMicros(nextAt), fromMicros(restoringAt)
 			r.Reason, r.Missed = task.Reason(reason), missed != 0
 			var err error
 			r.Known, err = queue.ParseKnown(known)

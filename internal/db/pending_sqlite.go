@@ -176,11 +176,11 @@ func (e *sqliteEngine) remove(ctx context.Context, t *txn, rs []removal) (remove
 
 func (e *sqliteEngine) postpone(ctx context.Context, t *txn, rs []removal, later []delay) (postponed []bool, err error) {
 	postponed = make([]bool, len(rs))
-	err = t.conn.(*sqliteConn).loop(`UPDATE pending SET attempts = attempts + 1, next_at = ?, reason = ?
-		WHERE seq = ? AND task = ? AND shard = ? AND key = ? AND job = ? AND accepted_at = ?`, 8, func(st *rawStmt) error {
+	err = t.conn.(*sqliteConn).loop(`UPDATE pending SET attempts = attempts + 1, next_at = ?, reason = ?, restoring_at = ?
+		WHERE seq = ? AND task = ? AND shard = ? AND key = ? AND job = ? AND accepted_at = ?`, 9, func(st *rawStmt) error {
 		for i := range rs {
 			r := &rs[i]
-			st.set(later[i].nextAt, string(later[i].reason), r.seq, r.task, int64(r.shard), []byte(r.key), r.job, r.acceptedAt)
+			st.set(later[i].nextAt, string(later[i].reason), later[i].restoringAt, r.seq, r.task, int64(r.shard), []byte(r.key), r.job, r.acceptedAt)
 			n, err := st.exec(ctx)
 			if err != nil {
 				return err
@@ -194,7 +194,7 @@ func (e *sqliteEngine) postpone(ctx context.Context, t *txn, rs []removal, later
 
 // The index is named: while it weighs a partial one like pending_late, SQLite prepares
 // a statement anew at every binding.
-const sqliteSlice = `SELECT next_at, seq, key, class, accepted_at, attempts, reason, missed, known, job, retry, failed_seq
+const sqliteSlice = `SELECT next_at, seq, key, class, accepted_at, attempts, reason, missed, known, job, retry, failed_seq, restoring_at
 	FROM pending INDEXED BY pending_due WHERE task = ? AND shard = ? AND rank = ? ORDER BY next_at, seq`
 
 func (e *sqliteEngine) slice(ctx context.Context, t *txn, l laneNum, rank int, now int64, limit int, skip map[string]struct{}) (
@@ -219,6 +219,7 @@ func (e *sqliteEngine) slice(ctx context.Context, t *txn, l laneNum, rank int, n
 				NextAt: fromMicros(v[0].(int64)), Seq: v[1].(int64), Key: key, Class: queue.Class(v[3].(int64)),
 				AcceptedAt: fromMicros(v[4].(int64)), Attempts: int(v[5].(int64)), Reason: task.Reason(v[6].(string)),
 				Missed: v[7].(int64) != 0, JobNum: v[9].(int64), RetryNum: v[10].(int64), FailedSeq: v[11].(int64),
+				RestoringAt: fromMicros(v[12].(int64)),
 			}
 			if known, ok := v[8].([]byte); ok {
 				r.Known, damaged = queue.ParseKnown(known)

@@ -109,15 +109,16 @@ func (s *Store) KeyState(ctx context.Context, id task.ID, key string) (waiting *
 		}
 		var r queue.Record
 		var known []byte
-		var accepted, next int64
+		var accepted, next, restoring int64
 		var missed int
-		err = one(ctx, t, `SELECT p.seq, p.class, p.accepted_at, p.next_at, p.attempts, p.reason, p.missed, p.known, p.job, p.retry, p.failed_seq
+		err = one(ctx, t, `SELECT p.seq, p.class, p.accepted_at, p.next_at, p.attempts, p.reason, p.missed, p.known, p.job, p.retry, p.failed_seq, p.restoring_at
 			FROM lanes l JOIN pending p ON p.task = l.task AND p.shard = l.shard WHERE l.task = $1 AND p.key = $2`, []any{num, []byte(key)},
-			&r.Seq, &r.Class, &accepted, &next, &r.Attempts, &r.Reason, &missed, &known, &r.JobNum, &r.RetryNum, &r.FailedSeq)
+			&r.Seq, &r.Class, &accepted, &next, &r.Attempts, &r.Reason, &missed, &known, &r.JobNum, &r.RetryNum, &r.FailedSeq, &restoring)
 		if err != nil {
 			return ignoreNoRow(err)
 		}
 		r.Key, r.AcceptedAt, r.NextAt, r.Missed = key, fromMicros(accepted), fromMicros(next), missed != 0
+		r.RestoringAt = fromMicros(restoring)
 		waiting = &r
 		r.Known, err = queue.ParseKnown(known)
 		return err

@@ -46,6 +46,8 @@ type Settlement struct {
 	Size    int64     // bytes at the destination when synced, else at the source
 	At      time.Time // when the work ended
 	NextAt  time.Time // when Outcome is Pending
+	// RestoringAt is kept for the next attempt when Outcome is Pending.
+	RestoringAt time.Time
 	// Unstarted: it failed before any work on it, because a store refuses the task.
 	Unstarted bool
 }

@@ -20,7 +20,9 @@ type Record struct {
 	Attempts   int         // ended without a final outcome so far
 	Reason     task.Reason // of the last such attempt
 	Missed     bool        // found by a scan although the task gets events
-	Known      Known
+	// RestoringAt is when its object was asked back from an archive; zero: it was not.
+	RestoringAt time.Time
+	Known       Known
 
 	// JobNum, RetryNum and FailedSeq are the store's own: the job that requested the
 	// record, and for a new attempt of a failed record the retry job and the record.

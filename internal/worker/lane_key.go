@@ -46,6 +46,9 @@ func (s *slice) end(ctx context.Context, rec queue.Record) (d queue.Settlement, 
 	case w.err != nil:
 		s.patience.failed(&w.d, w.err)
 	}
+	if w.d.Outcome == task.Pending && w.d.RestoringAt.IsZero() {
+		w.d.RestoringAt = rec.RestoringAt
+	}
 	if s.ends.Task.Origin == task.OMS && w.d.Outcome == task.Failed {
 		w.d.Code = history.OMSCode(w.d.Reason, w.d.Code)
 	}

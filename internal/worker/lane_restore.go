@@ -23,12 +23,13 @@ func archivedAtSource(err error) bool {
 // key that has waited long enough fails; the store goes on restoring, so that a later
 // attempt at the key finds the object.
 func (w *keyWork) restore(ctx context.Context) {
-	since := time.Now()
-	if w.rec.Reason == task.SourceRestoring {
-		since = waitingSince(w.rec.NextAt)
-	} else if err := w.ends.Src.Restore(ctx, w.rec.Key, restoreDays); err != nil {
-		w.notRestored(err)
-		return
+	since := w.rec.RestoringAt
+	if since.IsZero() {
+		since = time.Now()
+		if err := w.ends.Src.Restore(ctx, w.rec.Key, restoreDays); err != nil {
+			w.notRestored(err)
+			return
+		}
 	}
 	waited := time.Since(since)
 	if waited >= w.patience.Archived {
@@ -37,7 +38,7 @@ func (w *keyWork) restore(ctx context.Context) {
 	}
 	w.err = nil
 	w.d.Outcome, w.d.Reason = task.Pending, task.SourceRestoring
-	w.d.NextAt = waitUntil(since, time.Now().Add(restoreWait(waited, w.patience.Archived)))
+	w.d.NextAt, w.d.RestoringAt = time.Now().Add(restoreWait(waited, w.patience.Archived)), since
 }
 
 // notRestored sorts a refusal to restore: what is for good is the archive's.
@@ -54,25 +55,7 @@ func (w *keyWork) notRestored(err error) {
 }
 
 // restoreWait is how long to leave a key that has waited for so long, of so long in all:
-// short at first, and never past the end.
+// short at first, minutes later, and never past the end.
 func restoreWait(waited, total time.Duration) time.Duration {
-	return min(max(waited/2, total/18), total/6, total-waited)
-}
-
-// A row of the queue has no column for the moment since when its key waits for a store,
-// so the time it is next due at tells: it is a whole second, and the microseconds above
-// it count the milliseconds that the key will have waited by that second. Both are kept
-// over restarts and when a lane moves.
-
-// waitUntil is the next due time of a key that waits since a moment, not before due.
-func waitUntil(since, due time.Time) time.Time {
-	whole := due.Truncate(time.Second).Add(time.Second)
-	const most = int64(time.Second/time.Microsecond) - 1
-	return whole.Add(time.Duration(min(whole.Sub(since).Milliseconds(), most)) * time.Microsecond)
-}
-
-// waitingSince is the moment that waitUntil was told.
-func waitingSince(nextAt time.Time) time.Time {
-	whole := nextAt.Truncate(time.Second)
-	return whole.Add(-time.Duration(nextAt.Sub(whole).Microseconds()) * time.Millisecond)
+	return min(max(waited/4, min(total/18, 10*time.Second)), 5*time.Minute, total-waited)
 }

@@ -18,7 +18,7 @@ type Patience struct {
 	Base     time.Duration // before the second attempt; 0: 2 s
 	Max      time.Duration // between any two; 0: 1 min
 	// Archived is how long a key waits in all for an archived object that was asked
-	// back; 0: 3 min, and 15 min at most.
+	// back; 0: 3 min.
 	Archived time.Duration
 }
 
@@ -35,7 +35,6 @@ func (p Patience) withDefaults() Patience {
 	if p.Archived == 0 {
 		p.Archived = 3 * time.Minute
 	}
-	p.Archived = min(p.Archived, 15*time.Minute)
 	return p
 }
 

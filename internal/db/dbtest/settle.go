@@ -112,12 +112,13 @@ func testSettleAgainLater(t *testing.T, open Open) {
 	w.accept("a", "b")
 	later := w.clock.Now().Add(time.Minute).Truncate(time.Microsecond)
 	tries := map[string]int{}
+	asked := w.clock.Now().Add(-time.Hour).Truncate(time.Microsecond)
 	again := func(r queue.Record) queue.Settlement {
 		if r.Attempts != tries[r.Key] {
 			t.Fatalf("record %+v, tried %d times", r, tries[r.Key])
 		}
 		tries[r.Key]++
-		return queue.Settlement{Record: r, Outcome: task.Pending, Reason: task.DestinationThrottled, NextAt: later}
+		return queue.Settlement{Record: r, Outcome: task.Pending, Reason: task.DestinationThrottled, NextAt: later, RestoringAt: asked}
 	}
 	if n := w.work(again); n != (queue.Settled{Rescheduled: 2}) {
 		t.Fatalf("%+v", n)
@@ -132,11 +133,16 @@ func testSettleAgainLater(t *testing.T, open Open) {
 	w.clock.Skip(61 * time.Second)
 	slice, err = w.s.Slice(t.Context(), lane, 10, nil)
 	w.must(err)
-	if len(slice.Records) == 0 || slice.Records[0].Reason != task.DestinationThrottled {
+	if len(slice.Records) == 0 || slice.Records[0].Reason != task.DestinationThrottled || !slice.Records[0].RestoringAt.Equal(asked) {
 		t.Fatalf("slice %+v", slice)
 	}
 	later = later.Add(time.Hour)
 	w.work(again)
+	waiting, _, err := w.s.KeyState(t.Context(), w.task.ID, "a")
+	w.must(err)
+	if waiting == nil || !waiting.RestoringAt.Equal(asked) {
+		t.Fatalf("waiting %+v", waiting)
+	}
 	w.clock.Skip(2 * time.Hour)
 	w.work(failed)
 	w.total(task.Counts{Requested: 2, Failed: 2})

@@ -11,3 +11,6 @@ ALTER TABLE pending ADD COLUMN shared SMALLINT NOT NULL DEFAULT 0;
 -- When a schedule was set, by the clock that all nodes go by: its first start is looked for
 -- from there; 0: before this was kept.
 ALTER TABLE schedules ADD COLUMN set_at BIGINT NOT NULL DEFAULT 0;
+
+-- When the object of the key was asked back from an archive, microseconds; 0: it was not.
+ALTER TABLE pending ADD COLUMN restoring_at BIGINT NOT NULL DEFAULT 0;
