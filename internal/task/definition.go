@@ -88,6 +88,10 @@ type Options struct {
 	// default. KeepClass is the source object's.
 	StorageClass string `json:"storage_class,omitempty"`
 
+	// SourceCDN is where the bytes of the source's objects are read from; zero: the source
+	// itself.
+	SourceCDN CDN `json:"source_cdn,omitzero"`
+
 	Concurrency int      `json:"concurrency,omitempty"` // most objects in flight; 0 adapts
 	Bandwidth   []Window `json:"bandwidth,omitempty"`
 	Schedule    Schedule `json:"schedule,omitzero"`

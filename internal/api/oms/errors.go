@@ -30,7 +30,6 @@ const (
 	codeDstRegion   = "DESTINATION_REGION_UNKNOWN"
 	codeSource      = "SOURCE_REFUSED"
 	codeDestination = "DESTINATION_REFUSED"
-	codeDomain      = "SOURCE_DOMAIN_UNSUPPORTED"
 	codeRestore     = "RESTORE_UNSUPPORTED"
 	codeTooManyTask = "TOO_MANY_TASKS"
 	codeStarted     = "ALREADY_STARTED"
@@ -78,7 +77,6 @@ var codes = map[string]row{
 	codeDstRegion:   {http.StatusBadRequest, "OMS.0080"},
 	codeSource:      {http.StatusBadRequest, "OMS.0057"},
 	codeDestination: {http.StatusBadRequest, "OMS.0058"},
-	codeDomain:      {http.StatusBadRequest, "OMS.0081"},
 	codeRestore:     {http.StatusBadRequest, "OMS.0082"},
 	codeTooManyTask: {http.StatusBadRequest, "OMS.0077"},
 	codeStarted:     {http.StatusBadRequest, "OMS.0065"},
@@ -87,6 +85,11 @@ var codes = map[string]row{
 	codeObjects:     {http.StatusBadRequest, "OMS.0151"},
 	codeRegion:      {http.StatusBadRequest, "OMS.0155"},
 	codeVersion:     {http.StatusNotFound, "OMS.0256"},
+
+	control.CodeCDN:        {http.StatusBadRequest, "OMS.0081"},
+	control.CodeCDNHost:    {http.StatusBadRequest, "OMS.0081"},
+	control.CodeCDNRefused: {http.StatusBadRequest, "OMS.0081"},
+	control.CodeCDNKey:     {http.StatusBadRequest, "OMS.1032"},
 
 	control.CodeSourceKeys:      {http.StatusBadRequest, "OMS.0057"},
 	control.CodeDestinationKeys: {http.StatusBadRequest, "OMS.0058"},

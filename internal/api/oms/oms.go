@@ -63,7 +63,7 @@ type API struct {
 	failing  addresses
 	memory   bodyMemory
 	creating sync.Mutex // one create at a time, where tasks are limited
-	allowed  hosts
+	allowed  control.Hosts
 	maxKeys  int
 	formKeys bool
 }

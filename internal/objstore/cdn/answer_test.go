@@ -157,6 +157,7 @@ func TestAnswers(t *testing.T) {
 				return true
 			}
 			through := o.client(t).Wrap(b, cdn.Options{})
+			c.opt.IfMatch = info.ETag
 			got, err := read(t, through, "k", c.opt)
 			if !errors.Is(err, c.err) || err == nil && got != c.want {
 				t.Fatalf("%q, %v; want %q, %v", got, err, c.want, c.err)

@@ -56,8 +56,10 @@ type bucket struct {
 // state is one state of an object at the bucket.
 type state struct{ key, etag string }
 
-// maxMoves bounds how often Open begins again because the object has changed meanwhile.
-const maxMoves = 10
+// maxMoves bounds how often Open begins again because the object has changed meanwhile,
+// and sureOf how often it asks a domain that has another state than a bucket that did not
+// change: an object may have changed there and back.
+const maxMoves, sureOf = 10, 3
 
 // Open implements objstore.Bucket.
 func (b *bucket) Open(ctx context.Context, key string, opt objstore.OpenOptions) (*objstore.Content, error) {
@@ -75,7 +77,7 @@ func (b *bucket) Open(ctx context.Context, key string, opt objstore.OpenOptions)
 		}
 		// Any state will do: when the bucket has another one by now, that one.
 		var now objstore.Info
-		if now, err = b.Stat(ctx, key); err == nil && now.ETag == info.ETag {
+		if now, err = b.Stat(ctx, key); err == nil && now.ETag == info.ETag && moves+1 >= sureOf {
 			return nil, oerr
 		}
 		info = now

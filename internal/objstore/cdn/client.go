@@ -2,7 +2,7 @@ package cdn
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -41,7 +41,7 @@ type Client struct {
 func New(cfg Config) (*Client, error) {
 	u := cfg.URL
 	if u == nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return nil, fmt.Errorf("%w: the address of a CDN is PROTOCOL://DOMAIN", objstore.ErrInvalid)
+		return nil, errors.New("the address of a CDN is PROTOCOL://DOMAIN")
 	}
 	sign, err := ruleOf(&cfg)
 	if err != nil {

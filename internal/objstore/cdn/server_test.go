@@ -80,10 +80,10 @@ func (o *origin) base(t testing.TB) *url.URL {
 	return u
 }
 
-// client returns a client of the domain, with a short patience.
+// client returns a client of the domain, that waits long enough for a busy machine.
 func (o *origin) client(t testing.TB, set ...func(*cdn.Config)) *cdn.Client {
 	t.Helper()
-	cfg := cdn.Config{URL: o.base(t), Transport: cdn.NewTransport(2 * time.Second)}
+	cfg := cdn.Config{URL: o.base(t), Transport: cdn.NewTransport(30 * time.Second)}
 	for _, f := range set {
 		f(&cfg)
 	}

@@ -7,13 +7,12 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/lockstep-sync/lockstep/internal/objstore"
 )
 
 // signed is what a rule adds to an address.
@@ -49,12 +48,12 @@ func ruleOf(cfg *Config) (rule, error) {
 		return func(string, time.Time) signed { return signed{} }, nil
 	case authQiniu:
 		if cfg.AccessKey == "" || cfg.SecretKey == "" {
-			return nil, fmt.Errorf("%w: %s signs with the pair of the source bucket, and there is none", objstore.ErrInvalid, cfg.Authentication)
+			return nil, fmt.Errorf("%s signs with the pair of the source bucket, and there is none", cfg.Authentication)
 		}
 		return qiniu(strings.TrimSuffix(cfg.URL.String(), "/"), cfg.AccessKey, cfg.SecretKey), nil
 	}
 	if key == "" {
-		return nil, fmt.Errorf("%w: %s needs a key", objstore.ErrInvalid, cfg.Authentication)
+		return nil, fmt.Errorf("%s needs a key", cfg.Authentication)
 	}
 	switch cfg.Authentication {
 	case authAzure:
@@ -70,7 +69,7 @@ func ruleOf(cfg *Config) (rule, error) {
 	case authTencentD:
 		return typeD(key), nil
 	}
-	return nil, fmt.Errorf("%w: there is no authentication %q", objstore.ErrUnsupported, cfg.Authentication)
+	return nil, fmt.Errorf("there is no authentication %q", cfg.Authentication)
 }
 
 // Alibaba Cloud's and Tencent Cloud's types A, B and C are alike; the times that they
@@ -142,7 +141,7 @@ func sasToken(token string) (rule, error) {
 	token = strings.TrimPrefix(token, "?")
 	q, err := url.ParseQuery(token)
 	if err != nil || q.Get("sig") == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' || r == '#' }) {
-		return nil, fmt.Errorf("%w: the key is no SAS token: it is a query with sig=", objstore.ErrInvalid)
+		return nil, errors.New("the key is no SAS token: it is a query with sig=")
 	}
 	return func(string, time.Time) signed { return signed{query: token} }, nil
 }
