@@ -5,7 +5,6 @@ import (
 	"crypto/md5"
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -106,8 +105,8 @@ func cdnExchanges(t *tape) {
 	d := newDomain(t.world)
 	t.s3.Put("src", "b/c", []byte("123"))
 	const cdnKey = "abcdefabcdef12345678"
-	info := func(cdn, more string) answer {
-		return t.play("viewer", "POST", "/v2/p1/objectstorage/buckets/cdn-info",
+	info := func(cdn, more string) {
+		t.play("viewer", "POST", "/v2/p1/objectstorage/buckets/cdn-info",
 			`{"cloud_type":"AWS","region":"us-east-1","bucket":"src","ak":"STOREKEY","sk":"storesecret","source_cdn":`+cdn+more+`}`)
 	}
 	t.say("what the domain serves")
@@ -294,12 +293,7 @@ func TestKeyOfACDNIsSecret(t *testing.T) {
 		if err != nil || e.IsDir() {
 			return err
 		}
-		f, err := os.Open(p)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		raw, err := io.ReadAll(f)
+		raw, err := os.ReadFile(p)
 		data += string(raw)
 		return err
 	}))
