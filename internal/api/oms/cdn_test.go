@@ -236,7 +236,7 @@ func TestStaleDomain(t *testing.T) {
 	}
 	fails, err := w.s.Control().Failures(t.Context(), w.s.Admin(), out.ID, history.FailureFilter{}, 0, 10)
 	w.must(err)
-	if len(fails) != 1 || fails[0].Reason != task.SourceChanging || !strings.Contains(fails[0].Cause, d.host()) {
+	if len(fails) != 1 || fails[0].Reason != task.SourceChanging || fails[0].Code != "COMPARE_SRC_AND_CDN_FAILURE" || !strings.Contains(fails[0].Cause, d.host()) {
 		t.Fatalf("%+v", fails)
 	}
 	d.keep("a", "new!")

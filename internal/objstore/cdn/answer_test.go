@@ -152,10 +152,10 @@ func TestAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := newOrigin(t, b)
-			o.spoil = func(w http.ResponseWriter, r *http.Request, _ func(http.ResponseWriter, *http.Request)) bool {
+			o.answer(func(w http.ResponseWriter, r *http.Request, _ func(http.ResponseWriter, *http.Request)) bool {
 				c.answer(w, r)
 				return true
-			}
+			})
 			through := o.client(t).Wrap(b, cdn.Options{})
 			c.opt.IfMatch = info.ETag
 			got, err := read(t, through, "k", c.opt)
@@ -188,21 +188,21 @@ func TestStalledDomain(t *testing.T) {
 	put(t, b, "k", "0123456789")
 	done := make(chan struct{})
 	defer close(done)
-	o.spoil = func(w http.ResponseWriter, _ *http.Request, _ func(http.ResponseWriter, *http.Request)) bool {
+	o.answer(func(w http.ResponseWriter, _ *http.Request, _ func(http.ResponseWriter, *http.Request)) bool {
 		w.Header().Set("Content-Length", "10")
 		_, _ = io.WriteString(w, "01234")
 		w.(http.Flusher).Flush()
 		<-done
 		return true
-	}
+	})
 	impatient := o.client(t, func(c *cdn.Config) { c.Transport = cdn.NewTransport(100 * time.Millisecond) })
 	if _, err := read(t, impatient.Wrap(b, cdn.Options{}), "k", objstore.OpenOptions{}); !errors.Is(err, objstore.ErrUnavailable) {
 		t.Errorf("a stalled body: %v", err)
 	}
-	o.spoil = func(http.ResponseWriter, *http.Request, func(http.ResponseWriter, *http.Request)) bool {
+	o.answer(func(http.ResponseWriter, *http.Request, func(http.ResponseWriter, *http.Request)) bool {
 		<-done
 		return true
-	}
+	})
 	if _, err := read(t, impatient.Wrap(b, cdn.Options{}), "k", objstore.OpenOptions{}); !errors.Is(err, objstore.ErrUnavailable) {
 		t.Errorf("no answer: %v", err)
 	}
@@ -221,10 +221,10 @@ func TestPartsAreOfOneState(t *testing.T) {
 	b, o, through := pair(t)
 	info := put(t, b, "k", "0123456789")
 	etag := "own-1"
-	o.spoil = func(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) bool {
+	o.answer(func(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) bool {
 		serve(&relabelled{w, etag}, r)
 		return true
-	}
+	})
 	pinned := func(offset int64) error {
 		_, err := read(t, through, "k", objstore.OpenOptions{IfMatch: info.ETag, Offset: offset, Length: 2})
 		return err
@@ -265,11 +265,11 @@ func TestDomainWithoutRanges(t *testing.T) {
 	b, o, through := pair(t)
 	big := strings.Repeat("0123456789abcdef", 1<<20) // 16 MiB
 	put(t, b, "big", big)
-	o.spoil = func(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) bool {
+	o.answer(func(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) bool {
 		r.Header.Del("Range")
 		serve(w, r)
 		return true
-	}
+	})
 	if got, err := read(t, through, "big", objstore.OpenOptions{Offset: 8 << 20, Length: 3}); err != nil || got != "012" {
 		t.Errorf("near the start: %q, %v", got, err)
 	}
@@ -290,7 +290,7 @@ func TestObjectWithAnEncoding(t *testing.T) {
 	if _, err := b.Put(t.Context(), "k", strings.NewReader(packed.String()), int64(packed.Len()), opt); err != nil {
 		t.Fatal(err)
 	}
-	o.spoil = func(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) bool {
+	o.answer(func(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) bool {
 		if r.Header.Get("Accept-Encoding") != "identity" {
 			t.Errorf("Accept-Encoding %q", r.Header.Get("Accept-Encoding"))
 		}
@@ -298,7 +298,7 @@ func TestObjectWithAnEncoding(t *testing.T) {
 		w.Header().Set("X-Amz-Meta-A", "of the domain")
 		serve(w, r)
 		return true
-	}
+	})
 	c, err := through.Open(t.Context(), "k", objstore.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -342,10 +342,10 @@ func TestLook(t *testing.T) {
 	for name, answer := range map[string]handler{
 		"torn": raw("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"), "range": partial("bytes x", "0"), "no answer": raw(""),
 	} {
-		o.spoil = func(w http.ResponseWriter, r *http.Request, _ func(http.ResponseWriter, *http.Request)) bool {
+		o.answer(func(w http.ResponseWriter, r *http.Request, _ func(http.ResponseWriter, *http.Request)) bool {
 			answer(w, r)
 			return true
-		}
+		})
 		if _, err := c.Look(t.Context(), "k"); !errors.Is(err, objstore.ErrUnavailable) {
 			t.Errorf("%s: %v", name, err)
 		}

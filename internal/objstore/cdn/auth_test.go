@@ -99,7 +99,7 @@ func TestDomainsThatCheck(t *testing.T) {
 				secret = "?sv=2024-11-04&sr=c&sp=rl&sig=ab%2Bcd%2F%3D"
 			}
 			b, o, _ := pair(t)
-			o.spoil = func(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) bool {
+			o.answer(func(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) bool {
 				path, at, ok := check(r, secret)
 				if d := time.Since(at); !ok || d > 2*time.Minute || d < -2*time.Minute {
 					http.Error(w, "forbidden "+r.RequestURI, http.StatusForbidden)
@@ -112,7 +112,7 @@ func TestDomainsThatCheck(t *testing.T) {
 				r.URL.Path = raw
 				serve(w, r)
 				return true
-			}
+			})
 			client := func(key, sk string) objstore.Bucket {
 				return o.client(t, func(c *cdn.Config) {
 					c.Authentication, c.Key, c.AccessKey, c.SecretKey = string(auth), key, "qiniuKey", sk

@@ -68,13 +68,13 @@ func TestContractVersityGW(t *testing.T) {
 			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = at.Scheme, at.Host, ""
 			r.Out.URL.RawPath, r.Out.URL.Path = "/"+name+r.In.URL.EscapedPath(), "/"+name+r.In.URL.Path
 		}}
-		o.spoil = func(w http.ResponseWriter, r *http.Request, _ func(http.ResponseWriter, *http.Request)) bool {
+		o.answer(func(w http.ResponseWriter, r *http.Request, _ func(http.ResponseWriter, *http.Request)) bool {
 			if r.Header.Get("Authorization") != "" {
 				t.Error("a request to the domain is signed for the store")
 			}
 			front.ServeHTTP(w, r)
 			return true
-		}
+		})
 		return o.client(t, func(c *cdn.Config) { c.Transport = cdn.NewTransport(time.Minute) }).Wrap(b, cdn.Options{CountTags: true})
 	}, objstoretest.Known(objstoretest.Defects{Unlisted: []string{".sgwtmp/x"}}))
 }

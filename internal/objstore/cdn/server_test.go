@@ -22,11 +22,20 @@ import (
 type origin struct {
 	*httptest.Server
 	bucket objstore.Bucket
-	// spoil, when set, may answer in place of the origin: it says whether it did.
-	spoil func(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) bool
 
-	mu  sync.Mutex
-	log []*http.Request
+	mu    sync.Mutex
+	log   []*http.Request
+	spoil spoiler
+}
+
+// spoiler may answer in place of the origin: it says whether it did.
+type spoiler func(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) bool
+
+// answer has f answer from now on. Requests that were given up may still be on their way.
+func (o *origin) answer(f spoiler) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.spoil = f
 }
 
 func newOrigin(t testing.TB, b objstore.Bucket) *origin {
@@ -34,8 +43,9 @@ func newOrigin(t testing.TB, b objstore.Bucket) *origin {
 	o.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o.mu.Lock()
 		o.log = append(o.log, r)
+		spoil := o.spoil
 		o.mu.Unlock()
-		if o.spoil == nil || !o.spoil(w, r, o.serve) {
+		if spoil == nil || !spoil(w, r, o.serve) {
 			o.serve(w, r)
 		}
 	}))

@@ -86,7 +86,7 @@ func TestCopyThroughABadDomain(t *testing.T) {
 	put(t, src, "big", data)
 	first := make(chan struct{}, 1)
 	first <- struct{}{}
-	o.spoil = func(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) bool {
+	o.answer(func(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) bool {
 		if r.Header.Get("Range") != "bytes=16777216-33554431" {
 			return false
 		}
@@ -97,20 +97,20 @@ func TestCopyThroughABadDomain(t *testing.T) {
 		default:
 			return false
 		}
-	}
+	})
 	if r := do("big"); r.Outcome != task.Synced {
 		t.Fatalf("%+v", r)
 	}
 	if err := dst.Delete(t.Context(), "big", objstore.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	o.spoil = func(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) bool {
+	o.answer(func(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request)) bool {
 		if r.Header.Get("Range") != "bytes=33554432-41943039" {
 			return false
 		}
 		serve(&relabelled{w, strings.Repeat("0", 32)}, r)
 		return true
-	}
+	})
 	r := do("big")
 	if r.Outcome != task.Failed || !errors.Is(r.Err, transfer.ErrChanging) || !strings.Contains(r.Err.Error(), o.URL) {
 		t.Fatalf("%+v", r)
@@ -118,10 +118,10 @@ func TestCopyThroughABadDomain(t *testing.T) {
 	if _, err := dst.Stat(t.Context(), "big"); !errors.Is(err, objstore.ErrNotFound) || dst.Uploads() != 0 {
 		t.Errorf("%v, %d uploads", err, dst.Uploads())
 	}
-	o.spoil = func(w http.ResponseWriter, _ *http.Request, _ func(http.ResponseWriter, *http.Request)) bool {
+	o.answer(func(w http.ResponseWriter, _ *http.Request, _ func(http.ResponseWriter, *http.Request)) bool {
 		w.WriteHeader(http.StatusNotFound)
 		return true
-	}
+	})
 	if r := do("big"); r.Outcome != task.Failed || !errors.Is(r.Err, objstore.ErrUnavailable) {
 		t.Errorf("an object that the domain has not: %+v", r)
 	}

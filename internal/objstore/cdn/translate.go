@@ -34,10 +34,18 @@ func translate(status int) error {
 	return objstore.ErrInvalid
 }
 
+// CodeDiffers is the code of errors that say that a domain serves another object than the
+// bucket has.
+const CodeDiffers = "CDN_DIFFERS"
+
 // wrong is an error that names the domain. Of what the domain said it repeats nothing:
 // pages of errors quote the address, and with it signatures.
 func (c *Client) wrong(key string, kind error, status int, message string) *objstore.Error {
-	return &objstore.Error{Kind: kind, Op: "open", Key: key, Status: status, Message: "CDN " + c.base.String() + ": " + message}
+	e := &objstore.Error{Kind: kind, Op: "open", Key: key, Status: status, Message: "CDN " + c.base.String() + ": " + message}
+	if errors.Is(kind, objstore.ErrPrecondition) {
+		e.Code = CodeDiffers
+	}
+	return e
 }
 
 // refused is the error for an answer that is not a success.
