@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -93,14 +94,13 @@ func refusedRange(err error) bool {
 	return ok && e.Status == http.StatusRequestedRangeNotSatisfiable
 }
 
-// failed is the error for a request that got no answer. What net/http's transport gives
-// as the cause names addresses of machines, never the URL.
+// failed is the error for a request that got no answer.
 func (c *Client) failed(ctx context.Context, key string, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
 	e := c.wrong(key, objstore.ErrUnavailable, 0, "the domain does not answer")
-	e.Err = err
+	e.Err = unquoted(err)
 	var untrusted *tls.CertificateVerificationError
 	var noTLS tls.RecordHeaderError
 	if errors.As(err, &untrusted) || errors.As(err, &noTLS) {
@@ -115,6 +115,21 @@ func (c *Client) torn(key string, err error) error {
 		err = io.ErrUnexpectedEOF
 	}
 	e := c.wrong(key, objstore.ErrUnavailable, 0, "the body broke off")
-	e.Op, e.Err = "read", err
+	e.Op, e.Err = "read", unquoted(err)
 	return e
+}
+
+// errNoHTTP stands for what a domain answered that is no HTTP.
+var errNoHTTP = errors.New("the answer is no HTTP")
+
+// unquoted is a cause that repeats nothing of what the domain said, as errors about
+// malformed answers do: those of the network and of TLS name machines and certificates.
+func unquoted(err error) error {
+	var ofNetwork net.Error
+	var ofTLS *tls.CertificateVerificationError
+	var noTLS tls.RecordHeaderError
+	if errors.As(err, &ofNetwork) || errors.As(err, &ofTLS) || errors.As(err, &noTLS) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return errNoHTTP
 }
