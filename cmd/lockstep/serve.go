@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -21,6 +22,9 @@ import (
 
 // defaultListen is where a service is found when nobody says otherwise.
 const defaultListen = "127.0.0.1:8321"
+
+// defaultVerifySkew is what clocks that are set by NTP differ by, and more.
+const defaultVerifySkew = 2 * time.Second
 
 func (c *cli) serveCommand() *cobra.Command {
 	cfg := config.Serve{Keep: config.DefaultKeep}
@@ -65,11 +69,13 @@ func (c *cli) serveCommand() *cobra.Command {
 	f.StringVar(&cfg.OMS.KeyForm, "oms-keys", "form", "OMS: encoding of event keys: form (+ is a space), path (+ is a plus)")
 	f.IntVar(&cfg.OMS.MaxTasks, "oms-max-tasks", 0, "OMS: most synchronization tasks of a project made by its API (default no limit)")
 	f.StringArrayVar(&cfg.OMS.AllowHosts, "oms-allow-host", nil, "OMS: HOST, HOST:PORT or *.DOMAIN of stores that clients may name by address instead of a region, and of CDNs that sources are read from; repeatable (default none)")
+	f.BoolVar(&cfg.OMS.UnsignedPayload, "oms-unsigned-payload", false, "OMS: take requests whose signature leaves the body out (signed X-Sdk-Content-Sha256: UNSIGNED-PAYLOAD); only behind TLS")
 	f.Var(&cfg.Keep.Jobs, "keep-jobs", "how long ended jobs stay, e.g. 90d, 2y, forever; totals and the audit chain stay for ever")
 	f.Var(&cfg.Keep.Failures, "keep-failures", "how long failed records stay whose key has ended otherwise since")
 	f.Var(&cfg.Keep.Intervals, "keep-intervals", "how long 5-minute statistics stay; months stay for ever")
 	f.Var(&cfg.Keep.Lists, "keep-lists", "how long lists stay that the destination does not take")
 	f.Float64Var(&cfg.KeyRate, "key-rate", 10_000, "most requests a second of one access key; more are answered 429")
+	f.DurationVar(&cfg.VerifySkew, "verify-skew", defaultVerifySkew, "how far a destination's clock may be behind its source's when a task checks the times of its copies")
 	f.StringVar(&file, "config", "", "YAML file of these flags, e.g. listen: 0.0.0.0:8321; flags and LOCKSTEP_… variables win over it")
 	f.StringVar(&logFormat, "log-format", "text", "text or json")
 	f.StringVar(&cpuProfile, "cpu-profile", "", "write a CPU profile to this file when it ends")

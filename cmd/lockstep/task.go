@@ -58,6 +58,9 @@ func (t *taskOptions) flags(f *pflag.FlagSet) {
 	f.Float64Var(&t.o.Guard.MaxPercent, "max-delete-percent", 0, "most deletes of a scan, in percent of the destination (default 10; -1: no limit)")
 	f.BoolVar(&t.o.ListUnchanged, "list-unchanged", false, "lists name unchanged objects too")
 	f.BoolVar(&t.o.GoneIsFailed, "gone-is-failed", false, "a named key that the source does not hold is failed, not ignored")
+	f.StringVar((*string)(&t.o.Verify), "verify", "", "check of copies once they are there: size_last_modified, crc64, transmission (default none that costs a request)")
+	f.BoolVar(&t.o.Restore, "restore", false, "ask archived source objects back, and wait up to 3 minutes for each")
+	f.StringVar(&t.o.Encrypt, "encrypt", "", "how the destination is to encrypt what is written: aws:kms (default as its bucket says)")
 	f.IntVar(&t.o.Concurrency, "concurrency", 0, "most objects in flight (default adapts)")
 	f.StringVar(&t.o.Schedule.Cron, "schedule", "", "when to scan, as cron's five fields, e.g. '0 3 * * *'")
 	f.StringVar(&t.zone, "zone", "", "time zone of --schedule and --bandwidth, e.g. Europe/Berlin (default UTC)")
@@ -210,6 +213,7 @@ func (t *taskOptions) merged(was task.Options, flags *pflag.FlagSet, noRules boo
 		"compare": func() { was.Compare = t.o.Compare }, "delete": func() { was.Deletes = t.o.Deletes },
 		"max-delete": func() { was.Guard.MaxDeletes = t.o.Guard.MaxDeletes }, "max-delete-percent": func() { was.Guard.MaxPercent = t.o.Guard.MaxPercent },
 		"list-unchanged": func() { was.ListUnchanged = t.o.ListUnchanged }, "gone-is-failed": func() { was.GoneIsFailed = t.o.GoneIsFailed },
+		"verify": func() { was.Verify = t.o.Verify }, "restore": func() { was.Restore = t.o.Restore }, "encrypt": func() { was.Encrypt = t.o.Encrypt },
 		"concurrency": func() { was.Concurrency = t.o.Concurrency }, "schedule": func() { was.Schedule.Cron = t.o.Schedule.Cron },
 		"missed": func() { was.Schedule.Missed = t.o.Schedule.Missed },
 	} {

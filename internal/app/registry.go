@@ -40,6 +40,7 @@ type registry struct {
 	store registryStore
 	box   *secret.Box
 	log   *slog.Logger
+	skew  time.Duration // allowed when copies are checked
 
 	flight singleflight.Group
 	mu     sync.Mutex
@@ -156,7 +157,7 @@ func (r *registry) newEnds(ctx context.Context, k task.Task, src, dst *openEndpo
 	if from, err = r.paced(k, from); err != nil {
 		return nil, err
 	}
-	ends, err := worker.NewEnds(worker.EndsConfig{Task: k, Src: from, Dst: to, Ours: r.isOurs})
+	ends, err := worker.NewEnds(worker.EndsConfig{Task: k, Src: from, Dst: to, Ours: r.isOurs, VerifySkew: r.skew})
 	if err != nil {
 		return nil, err
 	}

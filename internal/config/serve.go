@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/secret"
 	"github.com/lockstep-sync/lockstep/internal/task"
@@ -45,6 +46,9 @@ type Serve struct {
 	Keep Keep
 	// KeyRate is how many requests a second one access key may make; 0: 10,000.
 	KeyRate float64
+	// VerifySkew is how far the clock of a destination may be behind that of its source
+	// when a task checks the times of its copies.
+	VerifySkew time.Duration
 
 	Project   task.ProjectID // of the first access key
 	AccessKey task.KeyID     // the first access key; empty: one is made
@@ -57,6 +61,8 @@ type OMS struct {
 	KeyForm    string   // how they are encoded: form or path; "" is form
 	MaxTasks   int      // of a project; 0: no limit
 	AllowHosts []string // hosts of stores that clients may name by their address, and of CDNs of sources
+	// UnsignedPayload takes signatures that say that they leave the body out.
+	UnsignedPayload bool
 }
 
 func (o *OMS) check() error {
@@ -131,6 +137,9 @@ func (c *Serve) checkRest() error {
 			return invalid("BAD_ALLOW_DIR", fmt.Sprintf("the directory %q is not absolute", d), "give --allow-dir an absolute path")
 		}
 		c.AllowDirs[i] = filepath.Clean(d)
+	}
+	if c.VerifySkew < 0 {
+		return invalid("BAD_VERIFY_SKEW", "clocks differ by less than nothing", "give --verify-skew a duration, e.g. 2s")
 	}
 	return c.OMS.check()
 }

@@ -34,7 +34,7 @@ type Store interface {
 
 // taskStore keeps tasks. What the methods promise is said where they are implemented.
 type taskStore interface {
-	CreateTask(ctx context.Context, k task.Task, by task.Actor) (task.Task, error)
+	CreateTaskWithin(ctx context.Context, k task.Task, most int, by task.Actor) (task.Task, error)
 	ChangeTask(ctx context.Context, k task.Task, by task.Actor) (task.Task, error)
 	DeleteTask(ctx context.Context, id task.ID, by task.Actor) error
 	Task(ctx context.Context, id task.ID) (task.Task, error)
@@ -53,6 +53,7 @@ type registryStore interface {
 	Key(ctx context.Context, id task.KeyID) (task.AccessKey, error)
 	Keys(ctx context.Context, project task.ProjectID) ([]task.AccessKey, error)
 	DeleteKey(ctx context.Context, id task.KeyID, by task.Actor) error
+	NoteToken(ctx context.Context, k task.AccessKey, expires time.Time, by task.Actor) error
 
 	BeginOnce(ctx context.Context, project task.ProjectID, key string, request []byte, giveUp time.Duration) ([]byte, error)
 	FinishOnce(ctx context.Context, project task.ProjectID, key string, answer []byte) error

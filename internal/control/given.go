@@ -31,6 +31,7 @@ const (
 	CodeDestinationKeys = "DESTINATION_KEYS_DIFFER" // Denied: nor for the destination's
 	CodeRunning         = "TASK_NOT_STOPPED"        // Conflict: start, or delete, of a task that is not stopped
 	CodeNotRunning      = "TASK_STOPPED"            // Conflict: stop of a task that is
+	CodeTooManyTasks    = "TOO_MANY_TASKS"          // Conflict: one more than NewTask.Most
 )
 
 // sealedGiven is the stored form; a field may be added, never renamed.
@@ -221,25 +222,38 @@ func usesEnvironment(e task.Endpoint) bool {
 // EndpointAt returns the endpoint of that name, which it registers without credentials
 // unless it is there: for stores that a client named by their address. Whether a client
 // may name that address is for the caller to decide.
-func (c *Control) EndpointAt(ctx context.Context, who Caller, n NewEndpoint) (task.Endpoint, error) {
+func (c *Control) EndpointAt(ctx context.Context, who Caller, n NewEndpoint) (e task.Endpoint, made bool, err error) {
 	if err := who.may(mayOperate); err != nil {
-		return task.Endpoint{}, err
+		return task.Endpoint{}, false, err
 	}
 	n.Credentials = Credentials{}
 	if err := n.check(); err != nil {
-		return task.Endpoint{}, err
+		return task.Endpoint{}, false, err
 	}
-	e, err := c.store.Endpoint(ctx, who.Project, n.ID)
+	e, err = c.store.Endpoint(ctx, who.Project, n.ID)
 	if task.KindOf(err) != task.NotFound {
-		return e, err
+		return e, false, err
 	}
-	made, err := c.store.PutEndpoint(ctx, task.Endpoint{
+	e, err = c.store.PutEndpoint(ctx, task.Endpoint{
 		ID: n.ID, Project: who.Project, Provider: n.Provider, URL: n.URL, Region: n.Region, Options: n.Options,
 	}, who.Actor)
 	if task.KindOf(err) == task.Conflict { // somebody was quicker
-		return c.store.Endpoint(ctx, who.Project, n.ID)
+		e, err = c.store.Endpoint(ctx, who.Project, n.ID)
+		return e, false, err
 	}
-	return made, err
+	return e, err == nil, err
+}
+
+// DropEndpointAt takes away what EndpointAt has made, unless a task is at it.
+func (c *Control) DropEndpointAt(ctx context.Context, who Caller, id task.EndpointID) error {
+	if err := who.may(mayOperate); err != nil {
+		return err
+	}
+	err := c.store.DeleteEndpoint(ctx, who.Project, id, who.Actor)
+	if kind := task.KindOf(err); kind == task.Conflict || kind == task.NotFound {
+		return nil
+	}
+	return err
 }
 
 var errNoGuests = errors.New("this process opens no buckets for clients")

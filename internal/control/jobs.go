@@ -38,6 +38,9 @@ func (c *Control) Retry(ctx context.Context, who Caller, ref string, r Retry) (t
 	if err != nil {
 		return task.Job{}, err
 	}
+	if err := task.CheckFailureReason(r.Reason); err != nil {
+		return task.Job{}, err
+	}
 	if r.Job != "" {
 		if err := c.checkJob(ctx, who, k, r.Job); err != nil {
 			return task.Job{}, err

@@ -23,6 +23,9 @@ func (c *Control) Failures(ctx context.Context, who Caller, ref string, f histor
 	if err != nil {
 		return nil, err
 	}
+	if err := task.CheckFailureReason(f.Reason); err != nil {
+		return nil, err
+	}
 	if f.Job != "" {
 		if err := c.checkJob(ctx, who, k, f.Job); err != nil {
 			return nil, err

@@ -25,10 +25,13 @@ type NewTask struct {
 	Ext   map[task.Dialect][]byte
 	// Given are credentials that come with the task; nil: none do.
 	Given *Given
+	// Most is how many tasks the project may have that were made in the caller's dialect;
+	// 0: any number.
+	Most int
 }
 
 // CreateTask makes a task in the caller's project. Conflict: its name is taken, or its
-// destination overlaps another task's, which the error names.
+// destination overlaps another task's, which the error names; or CodeTooManyTasks.
 func (c *Control) CreateTask(ctx context.Context, who Caller, n NewTask) (task.Task, error) {
 	if err := who.may(mayOperate); err != nil {
 		return task.Task{}, err
@@ -49,6 +52,9 @@ func (c *Control) CreateTask(ctx context.Context, who Caller, n NewTask) (task.T
 	if err := c.checkPlaces(ctx, k); err != nil {
 		return task.Task{}, err
 	}
+	if err := c.checkEncrypt(ctx, k); err != nil {
+		return task.Task{}, err
+	}
 	if n.Given == nil {
 		if err := c.checkCDN(ctx, who, k, nil); err != nil {
 			return task.Task{}, err
@@ -60,7 +66,7 @@ func (c *Control) CreateTask(ctx context.Context, who Caller, n NewTask) (task.T
 			return task.Task{}, err
 		}
 	}
-	return c.store.CreateTask(ctx, k, who.Actor)
+	return c.store.CreateTaskWithin(ctx, k, n.Most, who.Actor)
 }
 
 // TaskChange says what of a task to change; nil fields stay.
@@ -100,7 +106,7 @@ func (c *Control) ChangeTask(ctx context.Context, who Caller, ref string, ch Tas
 		}
 		set(&k.Source, ch.Source)
 		set(&k.Destination, ch.Destination)
-		if err := checkTask(*k); err != nil || !moved {
+		if err := checkTask(*k); err != nil {
 			return err
 		}
 		if redirected { // a key that it needs is given when the task is started
@@ -108,7 +114,12 @@ func (c *Control) ChangeTask(ctx context.Context, who Caller, ref string, ch Tas
 				return err
 			}
 		}
-		return c.checkPlaces(ctx, *k)
+		if moved {
+			if err := c.checkPlaces(ctx, *k); err != nil {
+				return err
+			}
+		}
+		return c.checkEncrypt(ctx, *k)
 	})
 }
 
@@ -259,6 +270,21 @@ func (c *Control) checkAliases(ctx context.Context, k task.Task, byID map[task.E
 		if more = len(others) == page; more {
 			after = others[page-1].ID
 		}
+	}
+	return nil
+}
+
+// checkEncrypt refuses a task whose destination certainly encrypts nothing.
+func (c *Control) checkEncrypt(ctx context.Context, k task.Task) error {
+	if k.Options.Encrypt == "" {
+		return nil
+	}
+	e, err := c.store.Endpoint(ctx, k.Project, k.Destination.Endpoint)
+	if err != nil {
+		return err
+	}
+	if e.Provider == "file" || e.Provider == "mem" {
+		return invalid("ENCRYPTION_UNSUPPORTED", "the store "+strconv.Quote(string(e.ID))+" does not encrypt what it holds", "encrypt its file system, and leave the option out")
 	}
 	return nil
 }

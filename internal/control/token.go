@@ -60,6 +60,9 @@ func (c *Control) IssueToken(ctx context.Context, who Caller, id task.KeyID, ttl
 		expires = k.ExpiresAt
 	}
 	expires = expires.Truncate(time.Second).UTC()
+	if err := c.store.NoteToken(ctx, k.AccessKey, expires, who.Actor); err != nil {
+		return "", time.Time{}, err
+	}
 	body := binary.BigEndian.AppendUint64(nil, uint64(expires.Unix()))
 	body = append(body, id...)
 	body = append(body, c.cfg.Box.Mark(tokenPurpose, k.tokenText(body))...)

@@ -28,6 +28,11 @@ func TestToken(t *testing.T) {
 	if who.Project != "p" || who.Role != task.Operator || string(who.Actor.Key) != id {
 		t.Errorf("caller %+v", who)
 	}
+	log, err := w.Audit(t.Context(), w.admin, 0, 1)
+	w.must(err)
+	if len(log) != 1 || log[0].Action != "key.token" || log[0].Subject != id || strings.Contains(string(log[0].Detail), token) {
+		t.Errorf("the audit log ends with %+v", log)
+	}
 	for i := range token {
 		other := []byte(token)
 		other[i] ^= 1

@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/lockstep-sync/lockstep/internal/objstore"
 	"github.com/lockstep-sync/lockstep/internal/plan"
 	"github.com/lockstep-sync/lockstep/internal/task"
 	"github.com/lockstep-sync/lockstep/internal/timetable"
@@ -64,6 +65,14 @@ func checkOptions(o task.Options) error {
 	}
 	if len(o.StorageClass) > 64 || strings.ContainsFunc(o.StorageClass, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return invalid("BAD_STORAGE_CLASS", "a storage class has up to 64 visible ASCII characters", "name it as the destination does, e.g. STANDARD_IA")
+	}
+	switch o.Verify {
+	case "", task.VerifySizeTime, task.VerifyCRC64, task.VerifyTransmission:
+	default:
+		return invalid("BAD_VERIFY", "there is no such check of copies", "use size_last_modified, crc64 or transmission, or leave it out")
+	}
+	if o.Encrypt != "" && o.Encrypt != objstore.EncryptKMS {
+		return invalid("BAD_ENCRYPTION", "there is no such encryption", "use "+objstore.EncryptKMS+", or leave it out for what the destination bucket says")
 	}
 	if o.Guard.MaxPercent > 100 {
 		return invalid("BAD_GUARD", "a guard's limit is above 100 percent", "use a negative number for no limit")

@@ -21,7 +21,7 @@ func (s *Store) AcceptGroup(ctx context.Context, group []queue.Batch, answers []
 	exclusive := s.eng.lock("") == ""
 	return s.write(ctx, func(ctx context.Context, t *txn) error {
 		clear(answers)
-		a := acceptance{t: t, now: s.now(), exclusive: exclusive, tally: newTally(s.eng), lines: lines{}}
+		a := newAcceptance(t, exclusive)
 		if err := a.load(ctx, group); err != nil {
 			return err
 		}
@@ -55,6 +55,10 @@ type acceptance struct {
 	rows      []row // of all batches, in order
 	tally     *tally
 	lines     lines
+}
+
+func newAcceptance(t *txn, exclusive bool) *acceptance {
+	return &acceptance{t: t, now: t.s.now(), exclusive: exclusive, tally: newTally(t.e), lines: lines{}}
 }
 
 // openTask is what accepting needs to know of a task.
@@ -142,7 +146,12 @@ func (a *acceptance) jobFor(ctx context.Context, b queue.Batch) (*openJob, error
 	case b.Job != "":
 		return a.manifest(ctx, k, b.Job)
 	}
-	if j := k.events; j != nil && j.requested+int64(len(b.Entries)) <= task.EventsJobRecords &&
+	return a.eventsJob(ctx, k, len(b.Entries))
+}
+
+// eventsJob finds or opens the job that takes n records by event.
+func (a *acceptance) eventsJob(ctx context.Context, k *openTask, n int) (*openJob, error) {
+	if j := k.events; j != nil && j.requested+int64(n) <= task.EventsJobRecords &&
 		a.now.UnixMicro()-j.startedAt < task.EventsJobAge.Microseconds() {
 		return j, nil
 	}
@@ -217,8 +226,9 @@ func (a *acceptance) store(ctx context.Context) error {
 	last := a.rows[:0]
 	for i, r := range a.rows {
 		if i+1 < len(a.rows) && a.rows[i+1].laneNum == r.laneNum && a.rows[i+1].key == r.key {
-			a.rows[i+1].inherit(r.known)
-			a.supersede(displaced{laneNum: r.laneNum, key: r.key, class: r.class, job: r.job, acceptedAt: r.acceptedAt})
+			d := displaced{laneNum: r.laneNum, key: r.key, class: r.class, job: r.job, acceptedAt: r.acceptedAt, shared: r.shared}
+			a.rows[i+1].inherit(d, r.known)
+			a.supersede(d)
 			continue
 		}
 		last = append(last, r)
@@ -236,9 +246,10 @@ func (a *acceptance) store(ctx context.Context) error {
 	return a.lines.flush(ctx, a.t, a.now.UnixMicro())
 }
 
-// inherit keeps the other key of a record that r takes the place of, unless r has hints
-// of its own.
-func (r *row) inherit(known []byte) {
+// inherit keeps what r owes to the record that it takes the place of: its other key,
+// unless r has hints of its own, and that another job asked for the key too.
+func (r *row) inherit(d displaced, known []byte) {
+	r.shared = r.shared || d.shared || d.retry == 0 && d.class.Named() && d.job != r.job
 	if r.known == nil && queue.NamesOther(known) {
 		r.known = known
 	}

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/task"
 )
@@ -23,6 +24,14 @@ func (s *Store) CreateKey(ctx context.Context, k task.AccessKey, by task.Actor) 
 		return t.audit(ctx, by, k.Project, "key.create", string(k.ID), map[string]any{"role": k.Role, "name": k.Name})
 	})
 	return k, err
+}
+
+// NoteToken writes down that a token of an access key was made. The token itself is kept
+// nowhere.
+func (s *Store) NoteToken(ctx context.Context, k task.AccessKey, expires time.Time, by task.Actor) error {
+	return s.change(ctx, func(ctx context.Context, t *txn) error {
+		return t.audit(ctx, by, k.Project, "key.token", string(k.ID), map[string]any{"expires_at": expires})
+	})
 }
 
 func readKeys(ctx context.Context, t *txn, rest string, args ...any) (out []task.AccessKey, err error) {

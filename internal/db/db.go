@@ -55,6 +55,8 @@ type Store struct {
 	log  *slog.Logger
 	wake queue.Wake
 
+	settling *settlements
+
 	// The numbers of tasks never change, so they are remembered.
 	nums sync.Map // task.ID → int64
 }
@@ -90,6 +92,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
+	s.settling = newSettlements(s, s.eng.writers())
 	return s, nil
 }
 

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -49,6 +50,8 @@ type engine interface {
 	leaseTime(ctx context.Context, t *txn) (time.Time, error)
 	// counterShard is the shard under which a lane counts.
 	counterShard(shard int) int
+	// writers is how many transactions that settle are worth running at a time.
+	writers() int
 
 	// ordered writes a query that is one of several in a UNION ALL such that an index gives
 	// its rows in an order, and the union merges them. most is more than anybody reads.
@@ -78,6 +81,10 @@ type laneNum struct {
 	shard int
 }
 
+func (l laneNum) compare(m laneNum) int {
+	return cmp.Or(cmp.Compare(l.task, m.task), cmp.Compare(l.shard, m.shard))
+}
+
 // row is a record to be enqueued.
 type row struct {
 	laneNum
@@ -92,6 +99,7 @@ type row struct {
 	retry      int64
 	failedSeq  int64
 	known      []byte // nil: nothing is known
+	shared     bool   // it took the place of a record of another job
 }
 
 // displaced is a record that a new one of the same key took the place of.
@@ -102,6 +110,7 @@ type displaced struct {
 	job        int64
 	acceptedAt int64
 	retry      int64
+	shared     bool
 }
 
 // removal names a version of a row, with what the lane read of it.

@@ -15,13 +15,14 @@ import (
 // the one a retry works on. While a new attempt waits the record stays failed.
 
 const insertFailure = `INSERT INTO failures (task, shard, key, seq, job, class, accepted_at, first_at, last_at, attempts,
-	reason, cause, code, size, missed, open) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $13, $14, 1)`
+	reason, cause, code, size, missed, otherwise, open) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $13, $14, $15, 1)`
 
 func (w *settling) failureArgs(d *queue.Settlement) []any {
 	r, l := &d.Record, w.lane
 	return []any{
 		l.task, l.shard, []byte(r.Key), r.Seq, r.JobNum, r.Class, r.AcceptedAt.UnixMicro(), w.at(d).UnixMicro(),
 		r.Attempts + 1, string(d.Reason), clean(d.Cause), clean(d.Code), d.Size, bit(r.Missed),
+		[]byte(r.Known.Otherwise),
 	}
 }
 

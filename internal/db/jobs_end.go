@@ -89,13 +89,18 @@ func (s *Store) endCancelled(ctx context.Context, j jobRow) error {
 			return err
 		}
 	}
-	return s.endWaiting(ctx, j.task, func(r queue.Record) (task.Outcome, task.Reason, bool) {
+	return s.endWaiting(ctx, j.task, j.taskID, func(r queue.Record) (task.Outcome, task.Reason, bool) {
 		return task.Ignored, task.Cancelled, r.JobNum == j.num && r.RetryNum == 0 || r.RetryNum == j.num
 	})
 }
 
+// ending says which waiting records end, and how.
+type ending func(queue.Record) (o task.Outcome, why task.Reason, ends bool)
+
 // endWaiting walks over all waiting records of a task and ends those that end names.
-func (s *Store) endWaiting(ctx context.Context, num int64, end func(queue.Record) (task.Outcome, task.Reason, bool)) error {
+// Keys that another job had asked for go on as events of the task again; when that is
+// empty they do not.
+func (s *Store) endWaiting(ctx context.Context, num int64, again task.ID, end ending) error {
 	if num == 0 {
 		return nil
 	}
@@ -108,7 +113,7 @@ func (s *Store) endWaiting(ctx context.Context, num int64, end func(queue.Record
 		for more && err == nil {
 			var last string
 			err = s.write(ctx, func(ctx context.Context, t *txn) (err error) {
-				last, more, err = endSome(ctx, t, laneNum{num, shard}, after, end)
+				last, more, err = endSome(ctx, t, laneNum{num, shard}, after, again, end)
 				return err
 			})
 			after = last
@@ -118,33 +123,65 @@ func (s *Store) endWaiting(ctx context.Context, num int64, end func(queue.Record
 }
 
 // endSome looks at the records after a key and returns the last it saw.
-func endSome(ctx context.Context, t *txn, l laneNum, after string,
-	end func(queue.Record) (task.Outcome, task.Reason, bool),
-) (last string, more bool, err error) {
+func endSome(ctx context.Context, t *txn, l laneNum, after string, again task.ID, end ending) (last string, more bool, err error) {
+	events := newAcceptance(t, true)
+	if again != "" { // accepting locks the task before the records
+		if err := events.load(ctx, []queue.Batch{{Task: again}}); err != nil {
+			return after, false, err
+		}
+	}
 	var done []queue.Settlement
+	var kept []queue.Entry
 	seen := 0
 	last = after
-	err = each(ctx, t, `SELECT key, seq, class, accepted_at, attempts, missed, job, retry, failed_seq FROM pending
-		WHERE task = $1 AND shard = $2 AND key > $3 ORDER BY key LIMIT $4`, []any{l.task, l.shard, []byte(after), endStep}, func(rs rows) error {
-		var r queue.Record
-		var key []byte
-		var accepted int64
-		var missed int
-		if err := rs.Scan(&key, &r.Seq, &r.Class, &accepted, &r.Attempts, &missed, &r.JobNum, &r.RetryNum, &r.FailedSeq); err != nil {
-			return err
-		}
-		r.Key, r.AcceptedAt, r.Missed = string(key), fromMicros(accepted), missed != 0
-		last = r.Key
-		seen++
-		if o, why, ok := end(r); ok {
-			done = append(done, queue.Settlement{Record: r, Outcome: o, Reason: why})
-		}
-		return nil
-	})
+	err = each(ctx, t, `SELECT key, seq, class, accepted_at, attempts, missed, job, retry, failed_seq, known, shared FROM pending
+		WHERE task = $1 AND shard = $2 AND key > $3 ORDER BY key LIMIT $4`+t.e.lock("FOR UPDATE"),
+		[]any{l.task, l.shard, []byte(after), endStep}, func(rs rows) error {
+			var r queue.Record
+			var key, known []byte
+			var accepted int64
+			var missed, shared int
+			err := rs.Scan(&key, &r.Seq, &r.Class, &accepted, &r.Attempts, &missed, &r.JobNum, &r.RetryNum, &r.FailedSeq, &known, &shared)
+			if err != nil {
+				return err
+			}
+			if r.Known, err = queue.ParseKnown(known); err != nil {
+				return err
+			}
+			r.Key, r.AcceptedAt, r.Missed = string(key), fromMicros(accepted), missed != 0
+			last = r.Key
+			seen++
+			if o, why, ok := end(r); ok {
+				done = append(done, queue.Settlement{Record: r, Outcome: o, Reason: why})
+				if shared != 0 {
+					kept = append(kept, queue.Entry{Key: r.Key, Otherwise: r.Known.Otherwise})
+				}
+			}
+			return nil
+		})
 	if err == nil && len(done) > 0 {
-		_, err = settle(ctx, t, l, done)
+		err = settle(ctx, t, l, done)
+	}
+	if err == nil && again != "" && len(kept) > 0 {
+		err = events.again(ctx, again, kept)
 	}
 	return last, seen == endStep, err
+}
+
+// again accepts keys as events of a task that was loaded, whatever its state: they were
+// accepted before. The record of their own was superseded, and the one that took its
+// place has just been cancelled.
+func (a *acceptance) again(ctx context.Context, id task.ID, keys []queue.Entry) error {
+	k := a.tasks[id]
+	if k == nil {
+		return nil // deleted: nothing of it waits any more
+	}
+	j, err := a.eventsJob(ctx, k, len(keys))
+	if err != nil {
+		return err
+	}
+	a.take(queue.Batch{Task: id, Entries: keys}, j)
+	return a.store(ctx)
 }
 
 // EndJobs implements queue.Jobs.

@@ -98,18 +98,14 @@ func (s *Store) ReleaseLanes(ctx context.Context, lanes []queue.Lane) error {
 
 // holdLane checks that l is still leased to its owner, and keeps it so until the
 // transaction has ended.
-func (s *Store) holdLane(ctx context.Context, t *txn, l queue.Lane) (laneNum, error) {
-	num, err := s.taskNum(ctx, t, l.Task)
-	if err != nil {
-		return laneNum{}, err
-	}
+func holdLane(ctx context.Context, t *txn, num laneNum, l queue.Lane) error {
 	var held int
-	err = one(ctx, t, "SELECT 1 FROM lanes WHERE task = $1 AND shard = $2 AND epoch = $3 AND owner = $4"+s.eng.lock("FOR SHARE"),
-		[]any{num, l.Shard, l.Epoch, string(l.Owner)}, &held)
+	err := one(ctx, t, "SELECT 1 FROM lanes WHERE task = $1 AND shard = $2 AND epoch = $3 AND owner = $4"+t.e.lock("FOR SHARE"),
+		[]any{num.task, num.shard, l.Epoch, string(l.Owner)}, &held)
 	if errors.Is(err, errNoRow) {
-		return laneNum{}, queue.ErrStale
+		return queue.ErrStale
 	}
-	return laneNum{num, l.Shard}, err
+	return err
 }
 
 // Slice implements queue.Lanes. A quarter of it is kept for what is not an event, so

@@ -15,21 +15,22 @@ func columns(rs []row) []any {
 	tasks, nexts, jobs, accepted := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	retries, failed := make([]int64, n), make([]int64, n)
 	shards, attempts := make([]int32, n), make([]int32, n)
-	ranks, classes, missed := make([]int16, n), make([]int16, n), make([]int16, n)
+	ranks, classes, missed, shared := make([]int16, n), make([]int16, n), make([]int16, n), make([]int16, n)
 	keys, known := make([][]byte, n), make([][]byte, n)
 	for i := range rs {
 		r := &rs[i]
 		tasks[i], shards[i], keys[i], ranks[i], nexts[i] = r.task, int32(r.shard), []byte(r.key), int16(r.rank), r.nextAt
 		jobs[i], classes[i], accepted[i], attempts[i] = r.job, int16(r.class), r.acceptedAt, int32(r.attempts)
 		missed[i], retries[i], failed[i], known[i] = int16(bit(r.missed)), r.retry, r.failedSeq, r.known
+		shared[i] = int16(bit(r.shared))
 	}
-	return []any{tasks, shards, keys, ranks, nexts, jobs, classes, accepted, attempts, missed, retries, failed, known}
+	return []any{tasks, shards, keys, ranks, nexts, jobs, classes, accepted, attempts, missed, retries, failed, known, shared}
 }
 
 const postgresInsert = `INSERT INTO pending
-	(seq, task, shard, key, rank, next_at, job, class, accepted_at, attempts, missed, retry, failed_seq, known)
+	(seq, task, shard, key, rank, next_at, job, class, accepted_at, attempts, missed, retry, failed_seq, known, shared)
 	SELECT nextval('pending_seq'), u.* FROM unnest($1::bigint[], $2::int[], $3::bytea[], $4::smallint[], $5::bigint[],
-		$6::bigint[], $7::smallint[], $8::bigint[], $9::int[], $10::smallint[], $11::bigint[], $12::bigint[], $13::bytea[]) u
+		$6::bigint[], $7::smallint[], $8::bigint[], $9::int[], $10::smallint[], $11::bigint[], $12::bigint[], $13::bytea[], $14::smallint[]) u
 	ON CONFLICT (task, shard, key) DO `
 
 func (e *postgresEngine) insert(ctx context.Context, t *txn, rs []row) (kept []bool, err error) {
@@ -47,7 +48,7 @@ func (e *postgresEngine) insert(ctx context.Context, t *txn, rs []row) (kept []b
 	return kept, err
 }
 
-// Known stays as row.inherit says. The row itself takes along what it displaces, since RETURNING shows the new version
+// Known and shared become what row.inherit says. The row itself takes along what it displaces, since RETURNING shows the new version
 // alone: no other node can come between reading the old record and replacing it.
 func (e *postgresEngine) upsert(ctx context.Context, t *txn, rs []row) (old []displaced, err error) {
 	err = each(ctx, t, "WITH up AS ("+postgresInsert+`UPDATE SET
@@ -55,7 +56,9 @@ func (e *postgresEngine) upsert(ctx context.Context, t *txn, rs []row) (old []di
 		seq = excluded.seq, rank = excluded.rank, next_at = excluded.next_at, job = excluded.job, class = excluded.class,
 		accepted_at = excluded.accepted_at, attempts = excluded.attempts, missed = excluded.missed, retry = excluded.retry,
 		failed_seq = excluded.failed_seq, reason = '', known = CASE WHEN excluded.known IS NULL
-			AND length(pending.known) > 1 AND get_byte(pending.known, 0) = 2 THEN pending.known ELSE excluded.known END
+			AND length(pending.known) > 1 AND get_byte(pending.known, 0) = 2 THEN pending.known ELSE excluded.known END,
+		shared = CASE WHEN pending.retry = 0 AND pending.class <> 2 AND pending.job <> excluded.job THEN 1
+			ELSE greatest(pending.shared, excluded.shared) END
 		RETURNING task, shard, key, was_job, was_accepted_at, was_class, was_retry)
 		SELECT * FROM up WHERE was_job <> 0`, columns(rs), func(r rows) error {
 		var d displaced

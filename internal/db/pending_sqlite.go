@@ -75,8 +75,8 @@ func (r *rawStmt) each(ctx context.Context, f func([]driver.Value) (more bool)) 
 }
 
 const sqliteInsert = `INSERT INTO pending
-	(seq, task, shard, key, rank, next_at, job, class, accepted_at, attempts, missed, retry, failed_seq, known)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (task, shard, key) DO NOTHING`
+	(seq, task, shard, key, rank, next_at, job, class, accepted_at, attempts, missed, retry, failed_seq, known, shared)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (task, shard, key) DO NOTHING`
 
 func (e *sqliteEngine) insert(ctx context.Context, t *txn, rs []row) (kept []bool, err error) {
 	first, err := sqliteSeq(ctx, t, len(rs))
@@ -84,7 +84,7 @@ func (e *sqliteEngine) insert(ctx context.Context, t *txn, rs []row) (kept []boo
 		return nil, err
 	}
 	kept = make([]bool, len(rs))
-	err = t.conn.(*sqliteConn).loop(sqliteInsert, 14, func(st *rawStmt) error {
+	err = t.conn.(*sqliteConn).loop(sqliteInsert, 15, func(st *rawStmt) error {
 		for i := range rs {
 			r := &rs[i]
 			var known driver.Value
@@ -92,7 +92,7 @@ func (e *sqliteEngine) insert(ctx context.Context, t *txn, rs []row) (kept []boo
 				known = r.known
 			}
 			st.set(first+int64(i), r.task, int64(r.shard), []byte(r.key), int64(r.rank), r.nextAt, r.job, int64(r.class),
-				r.acceptedAt, int64(r.attempts), bit(r.missed), r.retry, r.failedSeq, known)
+				r.acceptedAt, int64(r.attempts), bit(r.missed), r.retry, r.failedSeq, known, bit(r.shared))
 			n, err := st.exec(ctx)
 			if err != nil {
 				return err
@@ -129,18 +129,18 @@ func (e *sqliteEngine) upsert(ctx context.Context, t *txn, rs []row) ([]displace
 	}
 	var old []displaced
 	err = t.conn.(*sqliteConn).loop(`DELETE FROM pending WHERE task = ? AND shard = ? AND key = ?
-		RETURNING job, accepted_at, class, retry, known`, 3, func(st *rawStmt) error {
+		RETURNING job, accepted_at, class, retry, known, shared`, 3, func(st *rawStmt) error {
 		for i := range again {
 			r := &again[i]
 			st.set(r.task, int64(r.shard), []byte(r.key))
 			err := st.each(ctx, func(v []driver.Value) bool {
-				old = append(old, displaced{
+				d := displaced{
 					laneNum: r.laneNum, key: r.key, job: v[0].(int64), acceptedAt: v[1].(int64),
-					class: queue.Class(v[2].(int64)), retry: v[3].(int64),
-				})
-				if known, ok := v[4].([]byte); ok {
-					r.inherit(slices.Clone(known))
+					class: queue.Class(v[2].(int64)), retry: v[3].(int64), shared: v[5].(int64) != 0,
 				}
+				known, _ := v[4].([]byte)
+				r.inherit(d, slices.Clone(known))
+				old = append(old, d)
 				return true
 			})
 			if err != nil {

@@ -82,6 +82,7 @@ func (e *postgresEngine) close() error {
 }
 
 func (e *postgresEngine) lock(clause string) string  { return " " + clause }
+func (e *postgresEngine) writers() int               { return 4 }
 func (e *postgresEngine) counterShard(shard int) int { return shard }
 
 func (e *postgresEngine) leaseTime(ctx context.Context, t *txn) (time.Time, error) {

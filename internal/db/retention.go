@@ -15,7 +15,7 @@ import (
 // Retention says for how long things are kept after they ended; 0 or less: for ever.
 // Totals and months of a task are kept for ever, and so is the audit chain.
 type Retention struct {
-	Jobs      time.Duration // ended jobs with all that belongs to them
+	Jobs      time.Duration // ended jobs with all that belongs to them, reported ones too
 	Failures  time.Duration // failed records whose key has ended otherwise since
 	Intervals time.Duration // 5-minute statistics
 	Lists     time.Duration // lists that could not be uploaded
@@ -28,8 +28,8 @@ const retireStep = 1000
 // transactions, and says whether there may be more. What stays still adds up: removed
 // rows are counted in retired. These stay whatever their age: failures that are open, since
 // they are to be retried and hold the watermarks back; jobs that have some, or lists that
-// wait for their upload; the last two complete scans of a task, which the watermarks and
-// the rate of missed events rest on; and jobs that somebody else's program reported.
+// wait for their upload; and the last two complete scans of a task, which the watermarks
+// and the rate of missed events rest on.
 func (s *Store) Retire(ctx context.Context, keep Retention) (more bool, err error) {
 	now := s.now()
 	for _, step := range []struct {
@@ -39,6 +39,7 @@ func (s *Store) Retire(ctx context.Context, keep Retention) (more bool, err erro
 		{keep.Lists, s.retireLists},
 		{keep.Failures, s.retireFailures},
 		{keep.Intervals, s.retireIntervals},
+		{keep.Jobs, s.retireExternal},
 		{keep.Jobs, func(ctx context.Context, before int64) (bool, error) {
 			lists := int64(0)
 			if keep.Lists > 0 {

@@ -42,6 +42,33 @@ func (s *Store) retireJobs(ctx context.Context, before, lists int64) (more bool,
 	return len(nums) == some, nil
 }
 
+// retireExternal removes jobs that somebody else's program reported: a few hundred rows and
+// their counts in one transaction. What was heard of their subjects last stays, and so does
+// a report of what ended long ago for as long as it is new.
+func (s *Store) retireExternal(ctx context.Context, before int64) (more bool, err error) {
+	const some = 200
+	err = s.write(ctx, func(ctx context.Context, t *txn) error {
+		var nums [][]any
+		if err := each(ctx, t, "SELECT num FROM jobs WHERE ended_at <> 0 AND ended_at < $1 AND changed_at < $1 AND kind = 'external' ORDER BY ended_at LIMIT $2"+t.e.lock("FOR UPDATE"),
+			[]any{before, some}, func(r rows) error {
+				var num int64
+				err := r.Scan(&num)
+				nums = append(nums, []any{num})
+				return err
+			}); err != nil {
+			return err
+		}
+		more = len(nums) == some
+		for _, sql := range []string{"DELETE FROM jobs WHERE num = $1", "DELETE FROM job_counts WHERE job = $1"} {
+			if err := t.many(ctx, sql, nums); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return more, err
+}
+
 // retireTime is how long one call of Retire works on jobs, about.
 const retireTime = 200 * time.Millisecond
 

@@ -57,13 +57,13 @@ func failedRecords(ctx context.Context, t *txn, j jobRow, r queue.Retry, from in
 	args = append(args, from, limit)
 	n := len(args)
 	now := t.s.now().UnixMicro()
-	err = each(ctx, t, `SELECT num, shard, key, seq, job, class, accepted_at, missed FROM failures f WHERE `+where+
+	err = each(ctx, t, `SELECT num, shard, key, seq, job, class, accepted_at, missed, otherwise FROM failures f WHERE `+where+
 		` AND f.num > $`+strconv.Itoa(n-1)+` ORDER BY f.num LIMIT $`+strconv.Itoa(n), args, func(q rows) error {
 		x := row{laneNum: laneNum{task: j.task}, rank: rankRest, nextAt: now, retry: j.num}
-		var key []byte
+		var key, otherwise []byte
 		var missed int
-		err := q.Scan(&last, &x.shard, &key, &x.failedSeq, &x.job, &x.class, &x.acceptedAt, &missed)
-		x.key, x.missed = string(key), missed != 0
+		err := q.Scan(&last, &x.shard, &key, &x.failedSeq, &x.job, &x.class, &x.acceptedAt, &missed, &otherwise)
+		x.key, x.missed, x.known = string(key), missed != 0, queue.Known{Otherwise: string(otherwise)}.Append(nil)
 		rs = append(rs, x)
 		return err
 	})

@@ -18,10 +18,14 @@ func putSchedule(ctx context.Context, t *txn, num int64, s task.Schedule) error 
 		_, err := t.exec(ctx, "DELETE FROM schedules WHERE task = $1", num)
 		return err
 	}
-	_, err := t.exec(ctx, `INSERT INTO schedules (task, cron, zone, missed) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (task) DO UPDATE SET cron = excluded.cron, zone = excluded.zone, missed = excluded.missed,
+	now, err := t.e.leaseTime(ctx, t)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `INSERT INTO schedules (task, cron, zone, missed, set_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (task) DO UPDATE SET cron = excluded.cron, zone = excluded.zone, missed = excluded.missed, set_at = excluded.set_at,
 		next_at = CASE WHEN schedules.cron = excluded.cron AND schedules.zone = excluded.zone THEN schedules.next_at ELSE 0 END`,
-		num, s.Cron, s.Zone, s.Missed)
+		num, s.Cron, s.Zone, s.Missed, now.UnixMicro())
 	return err
 }
 
@@ -32,12 +36,12 @@ func (s *Store) DueSchedules(ctx context.Context, limit int) (due []queue.Due, n
 		if now, err = s.eng.leaseTime(ctx, t); err != nil {
 			return err
 		}
-		if err := each(ctx, t, `SELECT k.id, x.cron, x.zone, x.missed, x.next_at FROM schedules x JOIN tasks k ON k.num = x.task
+		if err := each(ctx, t, `SELECT k.id, x.cron, x.zone, x.missed, x.next_at, x.set_at FROM schedules x JOIN tasks k ON k.num = x.task
 			WHERE x.next_at <= $1 AND k.deleted_at = 0 ORDER BY x.next_at LIMIT $2`, []any{now.UnixMicro(), limit}, func(r rows) error {
 			var d queue.Due
-			var at int64
-			err := r.Scan(&d.Task, &d.Schedule.Cron, &d.Schedule.Zone, &d.Schedule.Missed, &at)
-			d.At = fromMicros(at)
+			var at, set int64
+			err := r.Scan(&d.Task, &d.Schedule.Cron, &d.Schedule.Zone, &d.Schedule.Missed, &at, &set)
+			d.At, d.SetAt = fromMicros(at), fromMicros(set)
 			due = append(due, d)
 			return err
 		}); err != nil {

@@ -12,24 +12,43 @@ import (
 	"github.com/lockstep-sync/lockstep/internal/task"
 )
 
-// Settle implements queue.Lanes.
-func (s *Store) Settle(ctx context.Context, lane queue.Lane, done []queue.Settlement) (out queue.Settled, err error) {
-	err = s.write(ctx, func(ctx context.Context, t *txn) error {
-		l, err := s.holdLane(ctx, t, lane)
-		if err != nil {
-			return err
-		}
-		out, err = settle(ctx, t, l, done)
+// settle applies settlements of one lane, as a transaction's only ones; that the caller
+// may do so is its own affair.
+func settle(ctx context.Context, t *txn, l laneNum, done []queue.Settlement) error {
+	w := newSettling(t)
+	if _, err := w.settle(ctx, l, done); err != nil {
 		return err
-	})
-	if err != nil {
-		return queue.Settled{}, err
 	}
-	return out, nil
+	return w.flush(ctx)
 }
 
-// settle applies settlements of one lane; that the caller may do so is its own affair.
-func settle(ctx context.Context, t *txn, l laneNum, done []queue.Settlement) (out queue.Settled, err error) {
+// settling is what one transaction settles, of several lanes. Counters and list lines are
+// written once, at its end.
+type settling struct {
+	t     *txn
+	now   time.Time
+	tally *tally
+	lines lines
+
+	lane   laneNum           // the one being settled
+	failed map[int64]failure // by seq: the records of which its records are new attempts
+}
+
+func newSettling(t *txn) *settling {
+	return &settling{t: t, now: t.s.now(), tally: newTally(t.e), lines: lines{}}
+}
+
+// flush writes what was counted and listed.
+func (w *settling) flush(ctx context.Context) error {
+	if err := w.tally.flush(ctx, w.t); err != nil {
+		return err
+	}
+	return w.lines.flush(ctx, w.t, w.now.UnixMicro())
+}
+
+// settle applies settlements of one lane.
+func (w *settling) settle(ctx context.Context, l laneNum, done []queue.Settlement) (out queue.Settled, err error) {
+	w.lane, w.failed = l, nil
 	sorted := make([]*queue.Settlement, len(done))
 	for i := range done {
 		sorted[i] = &done[i]
@@ -46,11 +65,11 @@ func settle(ctx context.Context, t *txn, l laneNum, done []queue.Settlement) (ou
 		}
 		gone, ended = append(gone, r), append(ended, d)
 	}
-	removed, err := t.e.remove(ctx, t, gone)
+	removed, err := w.t.e.remove(ctx, w.t, gone)
 	if err != nil {
 		return out, err
 	}
-	postponed, err := t.e.postpone(ctx, t, again, later)
+	postponed, err := w.t.e.postpone(ctx, w.t, again, later)
 	if err != nil {
 		return out, err
 	}
@@ -67,24 +86,14 @@ func settle(ctx context.Context, t *txn, l laneNum, done []queue.Settlement) (ou
 	}
 	out.Ended = len(here)
 	out.Moved = len(done) - out.Ended - out.Rescheduled
-	if len(here) == 0 {
-		return out, nil
-	}
-	w := settling{t: t, lane: l, now: t.s.now(), tally: newTally(t.e), lines: lines{}}
 	return out, w.record(ctx, here)
 }
 
-// settling records the ends of records whose rows this transaction has deleted.
-type settling struct {
-	t      *txn
-	lane   laneNum
-	now    time.Time
-	tally  *tally
-	lines  lines
-	failed map[int64]failure // by seq: the records of which these are new attempts
-}
-
+// record records the ends of records whose rows this transaction has deleted.
 func (w *settling) record(ctx context.Context, ended []*queue.Settlement) error {
+	if len(ended) == 0 {
+		return nil
+	}
 	if err := w.loadAttempts(ctx, ended); err != nil {
 		return err
 	}
@@ -106,13 +115,7 @@ func (w *settling) record(ctx context.Context, ended []*queue.Settlement) error 
 			fresh = append(fresh, w.failureArgs(d))
 		}
 	}
-	if err := w.t.many(ctx, insertFailure, fresh); err != nil {
-		return err
-	}
-	if err := w.tally.flush(ctx, w.t); err != nil {
-		return err
-	}
-	return w.lines.flush(ctx, w.t, w.now.UnixMicro())
+	return w.t.many(ctx, insertFailure, fresh)
 }
 
 func (w *settling) account(r queue.Record) account {

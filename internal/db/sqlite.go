@@ -145,6 +145,7 @@ func (e *sqliteEngine) run(ctx context.Context) error {
 
 func (e *sqliteEngine) announce([]queue.LaneID) {}
 func (e *sqliteEngine) lock(string) string      { return "" }
+func (e *sqliteEngine) writers() int            { return 1 }
 func (e *sqliteEngine) counterShard(int) int    { return 0 }
 func (e *sqliteEngine) interrupted(err error) bool {
 	return sqliteCode(err) == sqlite3.SQLITE_BUSY_SNAPSHOT

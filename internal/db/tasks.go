@@ -62,6 +62,12 @@ func readTasks(ctx context.Context, t *txn, rest string, args ...any) (out []tas
 // CreateTask stores a new task with its lanes. ID, times and Version are filled in
 // where they are empty. Conflict: the name is taken, or its destination overlaps one.
 func (s *Store) CreateTask(ctx context.Context, k task.Task, by task.Actor) (task.Task, error) {
+	return s.CreateTaskWithin(ctx, k, 0, by)
+}
+
+// CreateTaskWithin is CreateTask where the project may have that many tasks of the task's
+// origin; 0: any number. Conflict TOO_MANY_TASKS: it has them.
+func (s *Store) CreateTaskWithin(ctx context.Context, k task.Task, most int, by task.Actor) (task.Task, error) {
 	if k.ID == "" {
 		k.ID = task.NewID()
 	}
@@ -78,6 +84,9 @@ func (s *Store) CreateTask(ctx context.Context, k task.Task, by task.Actor) (tas
 	}
 	err := s.change(ctx, func(ctx context.Context, t *txn) error {
 		if err := mayStore(ctx, t, k); err != nil {
+			return err
+		}
+		if err := roomForTask(ctx, t, k, most); err != nil {
 			return err
 		}
 		args, err := taskArgs(k)
@@ -125,6 +134,23 @@ func mayStore(ctx context.Context, t *txn, k task.Task) error {
 		}
 	}
 	return nil
+}
+
+// roomForTask refuses one task more than there may be of its origin, for the same reason
+// exactly.
+func roomForTask(ctx context.Context, t *txn, k task.Task, most int) error {
+	if most == 0 {
+		return nil
+	}
+	var n int
+	err := one(ctx, t, "SELECT count(*) FROM tasks WHERE deleted_at = 0 AND project = $1 AND origin = $2", []any{string(k.Project), string(k.Origin)}, &n)
+	if err == nil && n >= most {
+		err = &task.Error{
+			Kind: task.Conflict, Code: "TOO_MANY_TASKS", Text: "there are " + strconv.Itoa(n) + " synchronization tasks, and no more are allowed",
+			Next: "delete one first",
+		}
+	}
+	return err
 }
 
 func taskArgs(k task.Task) ([]any, error) {
@@ -268,7 +294,7 @@ func (s *Store) endDeleted(ctx context.Context, num int64, running []task.JobID)
 			return err
 		}
 	}
-	return s.endWaiting(ctx, num, func(queue.Record) (task.Outcome, task.Reason, bool) {
+	return s.endWaiting(ctx, num, "", func(queue.Record) (task.Outcome, task.Reason, bool) {
 		return task.Failed, task.TaskDeleted, true
 	})
 }

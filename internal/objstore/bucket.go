@@ -67,6 +67,11 @@ type Bucket interface {
 	// the request as a whole failed.
 	DeleteMany(ctx context.Context, keys []string) (perKey []error, err error)
 
+	// Restore asks for a copy of an archived object (one that Open refuses with
+	// ErrArchived) that can be read for some days. It does not wait for it: a repetition
+	// is no error, before the object is there and after. ErrUnsupported: nothing is ever
+	// archived here, or the store cannot bring it back.
+	Restore(ctx context.Context, key string, days int) error
 	// Tags returns an object's tags, an empty map when it has none.
 	Tags(ctx context.Context, key string) (map[string]string, error)
 	// SetTags replaces an object's tags.
@@ -131,7 +136,14 @@ type Info struct {
 	// OpaqueETag says that this object's ETag is no MD5 although the store's
 	// usually are (server-side encryption with a managed key).
 	OpaqueETag bool
+	// Encryption is how the store says it keeps the object, e.g. EncryptKMS; "" when it
+	// says nothing.
+	Encryption string
 }
+
+// EncryptKMS is encryption by the store with a key of its key management service: the
+// bucket's default key, else the service's. Other values are the store's own.
+const EncryptKMS = "aws:kms"
 
 // Checksum is a CRC64NVME value; Set tells a zero sum from none.
 type Checksum struct {
@@ -168,6 +180,11 @@ type PutOptions struct {
 	IfMatch  string   // only when the object has this ETag, where the store can
 	// Multipart uploads: a CRC64 of the full object will be given at completion.
 	WillCRC64 bool
+	// Encrypt is how the store is to encrypt the object, EncryptKMS; "": as the bucket
+	// says. A store that refuses it answers an error, mostly ErrEncryption, and stores
+	// nothing. One that does not know it stores the object all the same:
+	// Written.Encryption tells.
+	Encrypt string
 }
 
 // PartOptions goes with one part.
@@ -210,6 +227,7 @@ type Written struct {
 	Version    string
 	CRC64      Checksum // as the store computed or confirmed it
 	OpaqueETag bool
+	Encryption string // as Info.Encryption; some stores say it only when asked for the object
 	// Dropped names what of the options the store did not keep: a header's name,
 	// "meta:<name>", "tags", "storage-class".
 	Dropped []string

@@ -20,6 +20,7 @@ var (
 	ErrUnavailable    = errors.New("store unavailable") // transient: 5xx, reset, time-out, torn body
 	ErrUnsupported    = errors.New("not supported by this store")
 	ErrArchived       = errors.New("object is archived")
+	ErrEncryption     = errors.New("store does not encrypt as it was asked to")
 	ErrTooLarge       = errors.New("too large for this store")
 	ErrChecksum       = errors.New("checksum mismatch") // the store refused the bytes it received
 	ErrFull           = errors.New("no space left at the store")

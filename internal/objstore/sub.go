@@ -157,6 +157,14 @@ func (s *sub) DeleteMany(ctx context.Context, keys []string) ([]error, error) {
 	return s.Bucket.DeleteMany(ctx, full)
 }
 
+func (s *sub) Restore(ctx context.Context, key string, days int) error {
+	full, err := s.full("restore", key)
+	if err != nil {
+		return err
+	}
+	return s.Bucket.Restore(ctx, full, days)
+}
+
 func (s *sub) Tags(ctx context.Context, key string) (map[string]string, error) {
 	full, err := s.full("tags", key)
 	if err != nil {

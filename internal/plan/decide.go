@@ -89,7 +89,7 @@ func compare(src, dst *objstore.Object, opt *Options) (Verb, task.Reason) {
 	switch opt.Mode {
 	case ModeOMS:
 		switch {
-		case !later(dst.ModTime, src.ModTime):
+		case !Later(dst.ModTime, src.ModTime):
 			return Copy, ""
 		case etags == different:
 			return Ignore, task.UpToDateButDifferent
@@ -101,16 +101,16 @@ func compare(src, dst *objstore.Object, opt *Options) (Verb, task.Reason) {
 		}
 	}
 	trusted := opt.Mode == ModeSizeTime || !opt.Changed
-	if etags == same || etags == inconclusive && trusted && later(dst.ModTime, src.ModTime) {
+	if etags == same || etags == inconclusive && trusted && Later(dst.ModTime, src.ModTime) {
 		return Ignore, task.UpToDate
 	}
 	return Copy, ""
 }
 
-// later reports whether a is certainly after b. Stores cut their times to whole
+// Later reports whether a is certainly after b. Stores cut their times to whole
 // seconds, milliseconds or microseconds, so both are cut to the coarser of what
 // their zeros show: 10.000 s may be 10.9 s, and 10.5 s is not after it.
-func later(a, b time.Time) bool {
+func Later(a, b time.Time) bool {
 	if a.IsZero() || b.IsZero() {
 		return false
 	}

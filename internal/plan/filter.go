@@ -42,6 +42,20 @@ func (f *Filter) Match(o *objstore.Object, now time.Time) (included bool, rule i
 	return !f.onlyIncluded(), 0
 }
 
+// Takes reports whether the filter includes a key whatever its size and age.
+func (f *Filter) Takes(key string) bool {
+	o := objstore.Object{Key: key}
+	for i := range f.rules {
+		switch r := &f.rules[i]; {
+		case r.limits != nil:
+			return false
+		case r.matches(&o, time.Time{}):
+			return r.include
+		}
+	}
+	return !f.onlyIncluded()
+}
+
 // onlyIncluded reports whether keys that no rule matches are excluded.
 func (f *Filter) onlyIncluded() bool { return len(f.rules) > 0 && f.rules[len(f.rules)-1].include }
 

@@ -151,6 +151,32 @@ func TestFilterOrderAndDefault(t *testing.T) {
 	}
 }
 
+// Takes is sure of a name only when no rule before the one that decides asks for more.
+func TestFilterTakes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		rules []string
+		want  map[string]bool
+	}{
+		{nil, map[string]bool{"a": true}},
+		{[]string{"+ logs/**"}, map[string]bool{"logs/a": true, "a": false}},
+		{[]string{"- *.tmp"}, map[string]bool{"a.tmp": false, "a": true}},
+		{[]string{"+ keep.tmp", "- *.tmp", "- size>1M"}, map[string]bool{"keep.tmp": true, "a.tmp": false, "a": false}},
+		{[]string{"- age<1h", "+ a"}, map[string]bool{"a": false, "b": false}},
+	} {
+		var rules []plan.Rule
+		for _, text := range c.rules {
+			rules = append(rules, rule(t, text))
+		}
+		f := plan.NewFilter(rules...)
+		for key, want := range c.want {
+			if got := f.Takes(key); got != want {
+				t.Errorf("%q takes %q: %v", c.rules, key, got)
+			}
+		}
+	}
+}
+
 func TestFilterPrefix(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -19,7 +19,9 @@ type Jobs interface {
 	// refused; records that are pending are worked to their end all the same.
 	EndJob(ctx context.Context, id task.JobID, state task.JobState, why string) error
 	// CancelJob ends the job's waiting records ignored CANCELLED, in steps; EndJobs
-	// goes on with it after a crash. Keys being copied now may still be synced.
+	// goes on with it after a crash. Keys being copied now may still be synced. Keys
+	// that another job had asked for, whose records were superseded, go on waiting: each
+	// is accepted as an event of the task in the transaction that ends its record.
 	CancelJob(ctx context.Context, id task.JobID, why string, by task.Actor) error
 	// EndJobs closes jobs of kind events that are due, and ends every closed job whose
 	// records have all ended. It is cheap, and called every few seconds by one node.

@@ -24,6 +24,7 @@ type Due struct {
 	Task     task.ID
 	Schedule task.Schedule
 	At       time.Time // the start that is due; zero: none was worked out yet
+	SetAt    time.Time // when the schedule was set; zero: nobody knows
 }
 
 // ScheduleMove is what becomes of a Due.

@@ -91,11 +91,29 @@ type Options struct {
 	// SourceCDN is where the bytes of the source's objects are read from; zero: the source
 	// itself.
 	SourceCDN CDN `json:"source_cdn,omitzero"`
+	// Verify is what is checked of a copy once it is there; empty: nothing but what costs
+	// no request, the checksums and ETags that both stores tell with their answers.
+	Verify Verify `json:"verify,omitempty" enum:"size_last_modified,crc64,transmission" doc:"What is checked of a copy once it is there, beside the checksums and ETags that cost no request. size_last_modified: same size, and a destination that is not older; crc64: equal checksums of the stores, else like the former; transmission: nothing more, as without it. A copy that fails the check is failed with DST_INCONSISTENT"`
+	// Restore asks archived source objects back and waits for them.
+	Restore bool `json:"restore,omitempty" doc:"Ask archived source objects back for three days, and wait up to three minutes for each; without it they fail at once with SRC_ARCHIVED"`
+	// Encrypt is how the destination is to encrypt what is written: objstore.EncryptKMS;
+	// empty: as its bucket says.
+	Encrypt string `json:"encrypt,omitempty" enum:"aws:kms" doc:"How the destination is to encrypt what is written: aws:kms is SSE-KMS with the bucket's default key, else the service's. Objects that the destination does not encrypt so fail with DST_NOT_ENCRYPTED"`
 
 	Concurrency int      `json:"concurrency,omitempty"` // most objects in flight; 0 adapts
 	Bandwidth   []Window `json:"bandwidth,omitempty"`
 	Schedule    Schedule `json:"schedule,omitzero"`
 }
+
+// Verify is a check of copies.
+type Verify string
+
+// The checks of copies.
+const (
+	VerifySizeTime     Verify = "size_last_modified" // same size, and a destination that is not older
+	VerifyCRC64        Verify = "crc64"              // equal checksums of the stores; else like VerifySizeTime
+	VerifyTransmission Verify = "transmission"       // none: what was sent and taken is there
+)
 
 // Guard limits the deletes of one scan, and of one hour of events.
 // The zero value uses the defaults of plan.Guard.

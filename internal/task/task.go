@@ -76,5 +76,10 @@ const (
 	TooLarge               Reason = "TOO_LARGE"
 	ChecksumMismatch       Reason = "CHECKSUM_MISMATCH"
 	Unsupported            Reason = "UNSUPPORTED"
-	InternalFailure        Reason = "INTERNAL"
+	// DestinationInconsistent: the copy is there and fails the check that its task wants.
+	DestinationInconsistent Reason = "DST_INCONSISTENT"
+	// DestinationNotEncrypted: the destination refuses to encrypt the object as its task
+	// wants, or took it and does not say that it did.
+	DestinationNotEncrypted Reason = "DST_NOT_ENCRYPTED"
+	InternalFailure         Reason = "INTERNAL"
 )

@@ -12,7 +12,7 @@ import (
 // destination to the state the decision was made on, where the store can.
 // dropped names what is lost before the destination is even asked.
 func (c *Copier) putOptions(ctx context.Context, a *attempt, src *objstore.Info) (opt objstore.PutOptions, dropped []string, err error) {
-	opt = objstore.PutOptions{Header: src.Header, Meta: src.Meta, Class: c.class(src.Class)}
+	opt = objstore.PutOptions{Header: src.Header, Meta: src.Meta, Class: c.class(src.Class), Encrypt: c.cfg.Encrypt}
 	c.condition(a, &opt.IfAbsent, &opt.IfMatch)
 	if c.cfg.Plain {
 		opt.Header = objstore.Header{ContentType: src.Header.ContentType, ContentEncoding: src.Header.ContentEncoding}

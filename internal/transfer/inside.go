@@ -42,7 +42,7 @@ func (c *Copier) copyInside(ctx context.Context, a *attempt) (Result, error) {
 	if err := c.verifyETag(&objstore.Info{Object: a.src}, &w); err != nil {
 		return Result{}, err
 	}
-	a.written = w.ETag
+	a.written = w
 	return Result{Outcome: task.Synced, Reason: task.Copied, Size: a.src.Size, Dropped: append(dropped, w.Dropped...)}, nil
 }
 
@@ -50,7 +50,7 @@ func (c *Copier) copyInside(ctx context.Context, a *attempt) (Result, error) {
 // itself unless some are named.
 func (c *Copier) insideOptions(ctx context.Context, a *attempt) (opt objstore.PutOptions, dropped []string, err error) {
 	if !c.cfg.Plain {
-		opt.Class = c.class(a.src.Class)
+		opt.Class, opt.Encrypt = c.class(a.src.Class), c.cfg.Encrypt
 		c.condition(a, &opt.IfAbsent, &opt.IfMatch)
 		return opt, nil, nil
 	}
@@ -112,6 +112,6 @@ func (c *Copier) copyInsideParts(ctx context.Context, a *attempt) (Result, error
 		c.abort(ctx, a.key, id)
 		return Result{}, insideError(err)
 	}
-	a.written = w.ETag
+	a.written = w
 	return Result{Outcome: task.Synced, Reason: task.Copied, Size: a.src.Size, Dropped: append(dropped, w.Dropped...)}, nil
 }

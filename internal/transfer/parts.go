@@ -55,7 +55,7 @@ func (c *Copier) copyParts(ctx context.Context, a *attempt, by cut) (Result, err
 		return Result{}, err
 	}
 	u.forget()
-	a.written = w.ETag
+	a.written = w
 	return Result{Outcome: task.Synced, Reason: task.Copied, Size: a.src.Size, Dropped: append(dropped, w.Dropped...)}, nil
 }
 

@@ -33,6 +33,7 @@ type line struct {
 	SrcETag  string         `json:"src_etag,omitempty"`
 	Size     int64          `json:"size,omitempty"`
 	PartSize int64          `json:"part_size,omitempty"`
+	Encrypt  string         `json:"encrypt,omitempty"`
 	Part     *objstore.Part `json:"part,omitempty"`
 }
 
@@ -68,7 +69,7 @@ func (s *StateFile) apply(l *line) {
 	to := Target{l.Service, l.Bucket, string(l.Key)}
 	switch l.Do {
 	case "begin":
-		s.open[to] = Upload{To: to, ID: l.ID, SrcETag: l.SrcETag, Size: l.Size, PartSize: l.PartSize, Parts: map[int]objstore.Part{}}
+		s.open[to] = Upload{To: to, ID: l.ID, SrcETag: l.SrcETag, Size: l.Size, PartSize: l.PartSize, Encrypt: l.Encrypt, Parts: map[int]objstore.Part{}}
 		s.stale[to] = true
 	case "part":
 		if u, ok := s.open[to]; ok && l.Part != nil {
@@ -111,7 +112,7 @@ func (s *StateFile) append(l line) error {
 }
 
 func beginLine(u Upload) line {
-	return line{Do: "begin", Service: u.To.Service, Bucket: u.To.Bucket, Key: []byte(u.To.Key), ID: u.ID, SrcETag: u.SrcETag, Size: u.Size, PartSize: u.PartSize}
+	return line{Do: "begin", Service: u.To.Service, Bucket: u.To.Bucket, Key: []byte(u.To.Key), ID: u.ID, SrcETag: u.SrcETag, Size: u.Size, PartSize: u.PartSize, Encrypt: u.Encrypt}
 }
 
 func partLine(to Target, p objstore.Part) line {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/objstore"
 	"github.com/lockstep-sync/lockstep/internal/objstore/retry"
@@ -31,6 +32,14 @@ type Config struct {
 	// Class is the storage class of what is written; empty: the destination's default;
 	// task.KeepClass: the source object's.
 	Class string
+	// Encrypt is how the destination is to encrypt what is written, as in
+	// objstore.PutOptions; empty: as its bucket says. An object that it does not say to
+	// be encrypted so has failed.
+	Encrypt string
+	// Verify is what of a copy is checked once it is there; VerifySkew is how far the
+	// destination's clock may be behind the source's.
+	Verify     task.Verify
+	VerifySkew time.Duration
 	// Moved counts bytes received from the source; may be nil.
 	Moved *atomic.Int64
 }
@@ -42,6 +51,7 @@ type Copier struct {
 	srcID    objstore.Identity
 	sameSite bool        // both ends are one service
 	noInside atomic.Bool // the service refused to copy inside itself
+	checks   bool        // something is checked after a copy
 }
 
 // New returns a Copier. It starts nothing.
@@ -53,6 +63,7 @@ func New(cfg Config) *Copier {
 		cfg.Moved = new(atomic.Int64)
 	}
 	c := &Copier{cfg: cfg, srcID: cfg.Src.Identity()}
+	c.checks = cfg.Encrypt != "" || cfg.Verify != "" && cfg.Verify != task.VerifyTransmission
 	c.sameSite = c.srcID.Service == cfg.Dst.Identity().Service
 	return c
 }
@@ -120,7 +131,11 @@ type attempt struct {
 	key       string
 	src, dst  objstore.Object
 	dstAbsent bool
-	written   string // ETag of what this try wrote
+	opened    *objstore.Content // of src, from its beginning; nil: to be opened
+	// What this try wrote, and the source's own checksum of what it read.
+	written  objstore.Written
+	srcSum   objstore.Checksum
+	srcAsked bool // for its checksum
 }
 
 // maxChanges bounds how often a key starts afresh because a side moved under it.
@@ -128,13 +143,30 @@ const maxChanges = 5
 
 // copy tries until the key is in step, a side refuses for good, or patience ends.
 func (c *Copier) copy(ctx context.Context, item plan.Item) Result {
-	a := attempt{key: item.Key, src: item.Src, dst: item.Dst, dstAbsent: item.DstAbsent}
+	return c.try(ctx, attempt{key: item.Key, src: item.Src, dst: item.Dst, dstAbsent: item.DstAbsent})
+}
+
+// Streams reports whether the bytes of copies pass through here, so that CopyOpen saves a
+// request.
+func (c *Copier) Streams() bool { return !c.inside(0) }
+
+// CopyOpen is Do of a Copy whose source object was opened, whole, instead of looked at.
+// What does not go in one piece is read afresh. The content may be closed before the
+// caller does so.
+func (c *Copier) CopyOpen(ctx context.Context, item plan.Item, content *objstore.Content) Result {
+	return c.try(ctx, attempt{key: item.Key, src: item.Src, dst: item.Dst, dstAbsent: item.DstAbsent, opened: content})
+}
+
+func (c *Copier) try(ctx context.Context, a attempt) Result {
 	var fails, changes int
 	policy := c.cfg.Retry
 	for {
 		res, err := c.once(ctx, &a)
 		if err == nil {
 			err = c.lookAfter(ctx, &a)
+		}
+		if err == nil && c.checks {
+			err = c.check(ctx, &a)
 		}
 		if err == nil {
 			return res
@@ -178,7 +210,7 @@ func giveUp(err error) error {
 
 // once makes one try by the cheapest way that fits.
 func (c *Copier) once(ctx context.Context, a *attempt) (Result, error) {
-	if c.inside(a.src.Size) {
+	if a.opened == nil && c.inside(a.src.Size) {
 		res, err := c.copyInside(ctx, a)
 		if !refusedInside(err) {
 			return res, err
@@ -189,6 +221,10 @@ func (c *Copier) once(ctx context.Context, a *attempt) (Result, error) {
 	if cut.whole() {
 		return c.copyWhole(ctx, a)
 	}
+	if a.opened != nil {
+		a.opened.Body.Close()
+		a.opened = nil
+	}
 	return c.copyParts(ctx, a, cut)
 }
 
@@ -197,12 +233,18 @@ func (c *Copier) once(ctx context.Context, a *attempt) (Result, error) {
 // its copy. The error is then ErrPrecondition, and the key is copied again. A source that
 // cannot be asked leaves the copy as it is.
 func (c *Copier) lookAfter(ctx context.Context, a *attempt) error {
-	if c.bothMD5() && a.written == a.src.ETag {
+	if c.bothMD5() && a.written.ETag == a.src.ETag {
 		return nil
 	}
 	now, err := c.cfg.Src.Stat(ctx, a.key)
-	if err == nil && (now.ETag != a.src.ETag || now.Size != a.src.Size) {
-		return atSource(&objstore.Error{Kind: objstore.ErrPrecondition, Op: "stat", Key: a.key, Message: "the object changed while it was copied"})
+	if err != nil {
+		return nil
+	}
+	if now.ETag != a.src.ETag || now.Size != a.src.Size {
+		return atSource(changed(a.key))
+	}
+	if a.srcAsked = true; now.CRC64.Set {
+		a.srcSum = now.CRC64
 	}
 	return nil
 }
@@ -234,12 +276,12 @@ func (c *Copier) refresh(ctx context.Context, a *attempt, cause error) (res Resu
 		a.dst, a.dstAbsent = objstore.Object{}, true
 	case err != nil:
 		return failed(atDestination(err)), true
-	case errors.Is(cause, objstore.ErrPrecondition) && c.provenEqual(&src, &dst):
+	case errors.Is(cause, objstore.ErrPrecondition) && c.provenEqual(&src, &dst) && c.fit(&src, &dst) == nil:
 		return Result{Outcome: task.Synced, Reason: task.Copied, Size: dst.Size}, true
 	default:
 		a.dst, a.dstAbsent = dst.Object, false
 	}
-	a.src = src.Object
+	a.src, a.srcSum, a.srcAsked = src.Object, src.CRC64, true
 	return Result{}, false
 }
 
@@ -254,6 +296,8 @@ func (c *Copier) provenEqual(src, dst *objstore.Info) bool {
 	return c.bothMD5() && !src.OpaqueETag && !dst.OpaqueETag && src.ETag != "" && src.ETag == dst.ETag
 }
 
+// bothMD5 reports whether ETags can be compared. Those of what is encrypted with a managed
+// key are no MD5s, whatever the store's usually are.
 func (c *Copier) bothMD5() bool {
-	return c.cfg.Src.Capabilities().ETag == objstore.ETagMD5 && c.cfg.Dst.Capabilities().ETag == objstore.ETagMD5
+	return c.cfg.Encrypt == "" && c.cfg.Src.Capabilities().ETag == objstore.ETagMD5 && c.cfg.Dst.Capabilities().ETag == objstore.ETagMD5
 }

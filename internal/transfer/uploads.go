@@ -32,6 +32,7 @@ type Upload struct {
 	SrcETag  string
 	Size     int64 // of the object
 	PartSize int64
+	Encrypt  string                // as it was begun with
 	Parts    map[int]objstore.Part // stored so far, by number
 }
 
@@ -41,7 +42,7 @@ func (u *upload) target() Target {
 }
 
 // resume takes up the remembered upload when it was made from this very state of
-// the source and the store still has it; one that does not fit is aborted.
+// the source, is encrypted as it should be, and the store still has it; one that does not fit is aborted.
 func (u *upload) resume(ctx context.Context) bool {
 	if u.cfg.Uploads == nil {
 		return false
@@ -50,7 +51,7 @@ func (u *upload) resume(ctx context.Context) bool {
 	if !ok {
 		return false
 	}
-	if old.SrcETag == "" || old.SrcETag != u.a.src.ETag || old.Size != u.a.src.Size || old.PartSize != u.cut.size {
+	if old.SrcETag == "" || old.SrcETag != u.a.src.ETag || old.Size != u.a.src.Size || old.PartSize != u.cut.size || old.Encrypt != u.cfg.Encrypt {
 		u.abort(ctx, u.a.key, old.ID)
 		_ = u.cfg.Uploads.End(u.target())
 		return false
@@ -76,7 +77,7 @@ func (u *upload) remember() error {
 		return nil
 	}
 	u.known = true
-	return u.cfg.Uploads.Begin(Upload{To: u.target(), ID: u.id, SrcETag: u.a.src.ETag, Size: u.a.src.Size, PartSize: u.cut.size})
+	return u.cfg.Uploads.Begin(Upload{To: u.target(), ID: u.id, SrcETag: u.a.src.ETag, Size: u.a.src.Size, PartSize: u.cut.size, Encrypt: u.cfg.Encrypt})
 }
 
 func (u *upload) rememberPart(p objstore.Part) error {

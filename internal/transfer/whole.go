@@ -18,7 +18,7 @@ const smallObject = 128 << 10
 
 // copyWhole makes the object with two requests: GET, PUT.
 func (c *Copier) copyWhole(ctx context.Context, a *attempt) (Result, error) {
-	content, err := c.cfg.Src.Open(ctx, a.key, objstore.OpenOptions{IfMatch: a.src.ETag})
+	content, err := c.open(ctx, a)
 	if err != nil {
 		return Result{}, atSource(err)
 	}
@@ -40,8 +40,17 @@ func (c *Copier) copyWhole(ctx context.Context, a *attempt) (Result, error) {
 	if err := c.verify(&content.Info, sum, &w); err != nil {
 		return Result{}, err
 	}
-	a.written = w.ETag
+	a.written, a.srcSum = w, content.CRC64
 	return Result{Outcome: task.Synced, Reason: task.Copied, Size: content.Length, Dropped: append(dropped, w.Dropped...)}, nil
+}
+
+// open opens the object, unless it is: what was opened is read once.
+func (c *Copier) open(ctx context.Context, a *attempt) (*objstore.Content, error) {
+	if content := a.opened; content != nil {
+		a.opened = nil
+		return content, nil
+	}
+	return c.cfg.Src.Open(ctx, a.key, objstore.OpenOptions{IfMatch: a.src.ETag})
 }
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}

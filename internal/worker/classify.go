@@ -22,6 +22,8 @@ type verdict struct {
 var verdicts = [...]verdict{
 	{transfer.ErrChanging, task.SourceChanging, task.SourceChanging},
 	{transfer.ErrMismatch, task.ChecksumMismatch, task.ChecksumMismatch},
+	{transfer.ErrInconsistent, task.DestinationInconsistent, task.DestinationInconsistent},
+	{objstore.ErrEncryption, task.SourceInvalid, task.DestinationNotEncrypted},
 	{objstore.ErrChecksum, task.SourceCorrupt, task.ChecksumMismatch},
 	{objstore.ErrKey, task.SourceInvalid, task.KeyNotRepresentable},
 	{objstore.ErrTooLarge, task.SourceInvalid, task.TooLarge},

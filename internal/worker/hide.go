@@ -89,6 +89,13 @@ func (h *hiding) Copy(ctx context.Context, key string, src objstore.CopySource, 
 	return h.Bucket.Copy(ctx, key, src, opt)
 }
 
+func (h *hiding) Restore(ctx context.Context, key string, days int) error {
+	if err := h.check("restore", key, objstore.ErrNotFound); err != nil {
+		return err
+	}
+	return h.Bucket.Restore(ctx, key, days)
+}
+
 func (h *hiding) Delete(ctx context.Context, key string, opt objstore.DeleteOptions) error {
 	if err := h.check("delete", key, objstore.ErrKey); err != nil {
 		return err

@@ -71,6 +71,7 @@ type Lanes struct {
 	slots   chan struct{} // one for each key in flight
 	claims  chan struct{} // holds a token when lanes may be there to claim
 	running sync.WaitGroup
+	pace    pace
 
 	mu    sync.Mutex
 	lanes map[queue.LaneID]*lane

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/history"
@@ -34,6 +33,9 @@ const maxLooks = 3
 func (s *slice) end(ctx context.Context, rec queue.Record) (d queue.Settlement, ok bool) {
 	w := keyWork{slice: s, rec: rec}
 	w.run(ctx)
+	if w.err != nil && s.ends.Task.Options.Restore && archivedAtSource(w.err) {
+		w.restore(ctx)
+	}
 	if ctx.Err() != nil && (w.err != nil || w.d.Outcome == task.Pending) {
 		return d, false
 	}
@@ -121,12 +123,14 @@ func object(key string, s *queue.Side) objstore.Object {
 func (w *keyWork) look(ctx context.Context) (again bool) {
 	var dst *objstore.Info
 	var dstErr error
-	var other sync.WaitGroup
 	if w.needsDestination() {
-		other.Go(func() { dst, dstErr = stat(ctx, w.ends.Dst, w.rec.Key) })
+		dst, dstErr = stat(ctx, w.ends.Dst, w.rec.Key)
 	}
-	src, srcErr := stat(ctx, w.ends.Src, w.rec.Key)
-	other.Wait()
+	absent := dst == nil && (dstErr == nil || errors.Is(dstErr, objstore.ErrNotFound))
+	src, content, srcErr := w.lookAtSource(ctx, absent)
+	if content != nil {
+		defer content.Body.Close()
+	}
 	switch {
 	case errors.Is(srcErr, objstore.ErrNotFound):
 		return w.gone(ctx, srcErr, dst, dstErr)
@@ -137,7 +141,21 @@ func (w *keyWork) look(ctx context.Context) (again bool) {
 		w.d.Size, w.err = src.Size, atDestination(dstErr)
 		return false
 	}
-	return w.present(ctx, src, dst)
+	return w.present(ctx, src, dst, content)
+}
+
+// lookAtSource asks what the source holds. Where it is to be copied whatever that is, it
+// is opened at once, which saves the question.
+func (w *keyWork) lookAtSource(ctx context.Context, copied bool) (*objstore.Info, *objstore.Content, error) {
+	if !copied || !w.ends.copier.Streams() || !w.plan.Filter.Takes(w.rec.Key) {
+		info, err := stat(ctx, w.ends.Src, w.rec.Key)
+		return info, nil, err
+	}
+	content, err := w.ends.Src.Open(ctx, w.rec.Key, objstore.OpenOptions{})
+	if err != nil {
+		return nil, nil, err
+	}
+	return &content.Info, content, nil
 }
 
 // needsDestination: where neither the comparison nor the condition of a write asks
@@ -155,8 +173,9 @@ func stat(ctx context.Context, b objstore.Bucket, key string) (*objstore.Info, e
 	return &info, nil
 }
 
-// present decides and acts on a key that the source holds.
-func (w *keyWork) present(ctx context.Context, src, dst *objstore.Info) (gone bool) {
+// present decides and acts on a key that the source holds; content is not nil where it is
+// open.
+func (w *keyWork) present(ctx context.Context, src, dst *objstore.Info, content *objstore.Content) (gone bool) {
 	opt := w.plan
 	opt.Changed = w.rec.Class == queue.ByEvent
 	opt.SrcETagMD5 = opt.SrcETagMD5 && !src.OpaqueETag
@@ -167,12 +186,32 @@ func (w *keyWork) present(ctx context.Context, src, dst *objstore.Info) (gone bo
 		it.Dst, it.DstAbsent, old = dst.Object, false, &dst.Object
 	}
 	it.Decision = plan.Decide(&src.Object, old, &opt)
+	if it.Verb == plan.Ignore && w.mends(it.Reason, dst) {
+		it.Verb = plan.Copy
+	}
 	if it.Verb == plan.Ignore {
 		w.ignore(it.Reason, it.Rule, src.Size)
 		return false
 	}
-	w.take(w.ends.copier.Do(ctx, it), src.Size)
+	if it.Verb == plan.Copy && content != nil {
+		w.take(w.ends.copier.CopyOpen(ctx, it, content), src.Size)
+	} else {
+		w.take(w.ends.copier.Do(ctx, it), src.Size)
+	}
 	return w.err == nil && w.d.Reason == task.SourceGone
+}
+
+// mends reports whether an object that the comparison leaves alone is copied all the same:
+// it is not encrypted as it should be, or the last attempt at this very record made it
+// and it failed the check.
+func (w *keyWork) mends(reason task.Reason, dst *objstore.Info) bool {
+	switch reason {
+	case task.UpToDate, task.UpToDateButDifferent:
+		return !w.ends.copier.Encrypted(dst) || w.rec.Reason == task.DestinationInconsistent
+	case task.DestinationExists:
+		return w.rec.Reason == task.DestinationInconsistent
+	}
+	return false
 }
 
 // gone ends a key that the source does not hold (any more). It reports whether the

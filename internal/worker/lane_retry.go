@@ -17,6 +17,9 @@ type Patience struct {
 	Attempts int           // of a key whose store is away; 0: 15
 	Base     time.Duration // before the second attempt; 0: 2 s
 	Max      time.Duration // between any two; 0: 1 min
+	// Archived is how long a key waits in all for an archived object that was asked
+	// back; 0: 3 min, and 15 min at most.
+	Archived time.Duration
 }
 
 func (p Patience) withDefaults() Patience {
@@ -29,6 +32,10 @@ func (p Patience) withDefaults() Patience {
 	if p.Max == 0 {
 		p.Max = time.Minute
 	}
+	if p.Archived == 0 {
+		p.Archived = 3 * time.Minute
+	}
+	p.Archived = min(p.Archived, 15*time.Minute)
 	return p
 }
 
@@ -45,7 +52,7 @@ func (p Patience) attempts(err error, reason task.Reason, again bool) int {
 		return p.Attempts
 	}
 	switch reason {
-	case task.SourceDenied, task.DestinationDenied, task.SourceChanging, task.DestinationConflict, task.ChecksumMismatch:
+	case task.SourceDenied, task.DestinationDenied, task.SourceChanging, task.DestinationConflict, task.ChecksumMismatch, task.DestinationInconsistent:
 		return min(fewAttempts, p.Attempts)
 	}
 	return 1

@@ -45,7 +45,8 @@ type lane struct {
 	slices   int                 // begun
 	full     bool                // the taker waits for busy to shrink
 	finished []queue.Settlement
-	closed   bool // nothing more will finish
+	settleAt time.Time // when they are to be settled, if no more finish
+	closed   bool      // nothing more will finish
 }
 
 func newLane(r *Lanes, lease queue.Lane, h *hold) *lane {

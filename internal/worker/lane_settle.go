@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/queue"
@@ -12,10 +13,30 @@ const (
 	settleMost = 1000
 	// settleAtOnce settles as soon as so many have finished.
 	settleAtOnce = 500
-	// settleEvery is how often a lane settles at most while fewer finish: after a pause
+	// settleEvery is how often a node settles at most while fewer finish: after a pause
 	// it settles at once. Objects are visible before that; only their keys wait.
-	settleEvery = 50 * time.Millisecond
+	settleEvery = 100 * time.Millisecond
 )
+
+// pace gives the lanes of a node common moments to settle at: lanes that settle together
+// share a transaction.
+type pace struct {
+	mu sync.Mutex
+	at time.Time // the last moment given, which may be yet to come
+}
+
+// next is the moment for a lane that has something to settle now.
+func (p *pace) next(now time.Time) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch since := now.Sub(p.at); {
+	case since >= settleEvery:
+		p.at = now
+	case since >= 0:
+		p.at = p.at.Add(settleEvery)
+	}
+	return p.at
+}
 
 // finish hands over how a key ended. ok is false when nothing is known of it: its
 // record stays.
@@ -27,14 +48,17 @@ func (l *lane) finish(d queue.Settlement, ok bool) {
 		return
 	}
 	l.finished = append(l.finished, d)
-	if n := len(l.finished); n == 1 || n == settleAtOnce {
+	switch len(l.finished) {
+	case 1:
+		l.settleAt = l.r.pace.next(time.Now())
+		poke(l.ready)
+	case settleAtOnce:
 		poke(l.ready)
 	}
 }
 
 // settleAll settles what finishes until the lane is closed.
 func (l *lane) settleAll(work context.Context) {
-	var last time.Time
 	later := time.NewTimer(time.Hour)
 	defer later.Stop()
 	for {
@@ -43,7 +67,7 @@ func (l *lane) settleAll(work context.Context) {
 		case <-later.C:
 		}
 		for {
-			group, closed := l.group(time.Since(last))
+			group, closed := l.group(time.Now())
 			if len(group) == 0 {
 				if closed {
 					return
@@ -54,20 +78,19 @@ func (l *lane) settleAll(work context.Context) {
 				l.drain()
 				return
 			}
-			last = time.Now()
 		}
-		if wait := l.due(time.Since(last)); wait > 0 {
+		if wait := l.due(time.Now()); wait > 0 {
 			later.Reset(wait)
 		}
 	}
 }
 
-// group takes what is to be settled now, given the time since the last settlement.
-func (l *lane) group(since time.Duration) (group []queue.Settlement, closed bool) {
+// group takes what is to be settled now.
+func (l *lane) group(now time.Time) (group []queue.Settlement, closed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := len(l.finished)
-	if !l.closed && n < settleAtOnce && since < settleEvery {
+	if !l.closed && n < settleAtOnce && now.Before(l.settleAt) {
 		return nil, false
 	}
 	n = min(n, settleMost)
@@ -80,13 +103,13 @@ func (l *lane) group(since time.Duration) (group []queue.Settlement, closed bool
 
 // due is how long the records that have finished wait for their settlement; 0: there
 // are none.
-func (l *lane) due(since time.Duration) time.Duration {
+func (l *lane) due(now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.finished) == 0 {
 		return 0
 	}
-	return max(settleEvery-since, time.Millisecond)
+	return max(l.settleAt.Sub(now), time.Microsecond)
 }
 
 // settle records a group, for as long as it takes. It reports false when the lane is

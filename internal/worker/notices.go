@@ -6,12 +6,15 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/lockstep-sync/lockstep/internal/queue"
 	"github.com/lockstep-sync/lockstep/internal/task"
@@ -55,7 +58,7 @@ func NewNotices(cfg NoticesConfig) *Notices {
 
 const (
 	noticeTime = 10 * time.Second // that a receiver may take
-	noticeStep = 10               // sent one after the other, within their lease
+	noticeStep = 20               // claimed at a time
 	mostRetry  = time.Hour
 )
 
@@ -63,10 +66,8 @@ const (
 func (n *Notices) Run(ctx context.Context) error {
 	for {
 		due, err := n.cfg.Queue.ClaimNotices(ctx, noticeStep, 2*noticeStep*noticeTime)
-		for _, d := range due {
-			if err == nil {
-				err = n.deliver(ctx, d)
-			}
+		if err == nil {
+			err = n.deliverAll(ctx, due)
 		}
 		if err != nil && ctx.Err() == nil {
 			n.cfg.Log.Error("notices wait", "err", err)
@@ -80,9 +81,33 @@ func (n *Notices) Run(ctx context.Context) error {
 	}
 }
 
-// deliver makes one attempt and writes down how it went.
-func (n *Notices) deliver(ctx context.Context, d queue.Notice) error {
-	err := n.send(ctx, d)
+// deliverAll makes one attempt of each. Receivers are told side by side, each in order; one
+// that does not answer is asked no more this time: its time-outs would add up.
+func (n *Notices) deliverAll(ctx context.Context, due []queue.Notice) error {
+	byReceiver := map[string][]queue.Notice{}
+	for _, d := range due {
+		byReceiver[d.To.ID] = append(byReceiver[d.To.ID], d)
+	}
+	var told errgroup.Group
+	for _, ds := range byReceiver {
+		told.Go(func() (err error) {
+			var how error
+			for _, d := range ds {
+				if !errors.Is(how, errNoAnswer) {
+					how = n.send(ctx, d)
+				}
+				if err = n.note(ctx, d, how); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return told.Wait()
+}
+
+// note writes down how an attempt went.
+func (n *Notices) note(ctx context.Context, d queue.Notice, err error) error {
 	switch age := time.Since(d.MadeAt); {
 	case err == nil:
 		return n.cfg.Queue.EndNotice(ctx, d, "")

@@ -127,3 +127,84 @@ func run(t *testing.T, cfg worker.NoticesConfig) {
 	wg.Go(func() { _ = worker.NewNotices(cfg).Run(ctx) })
 	t.Cleanup(func() { cancel(); wg.Wait() })
 }
+
+// sack hands out its notices once, and writes down how each went.
+type sack struct {
+	mu      sync.Mutex
+	notices []queue.Notice
+	went    map[int64]string
+	all     chan struct{}
+}
+
+func (s *sack) ClaimNotices(context.Context, int, time.Duration) (out []queue.Notice, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out, s.notices = s.notices, nil
+	return out, nil
+}
+
+func (s *sack) note(n queue.Notice, how string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.went[n.Num] = how; len(s.went) == 20 {
+		close(s.all)
+	}
+	return nil
+}
+
+func (s *sack) EndNotice(_ context.Context, n queue.Notice, why string) error {
+	return s.note(n, "told"+why)
+}
+
+func (s *sack) DelayNotice(_ context.Context, n queue.Notice, _ time.Duration, why string) error {
+	return s.note(n, why)
+}
+
+// A receiver that does not answer is asked once for all its notices, and others need not
+// wait for it.
+func TestNoticesToADeadReceiver(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var order []string
+	asked := 0
+	told := make(chan struct{})
+	well := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if order = append(order, r.Header.Get("Lockstep-Delivery")); len(order) == 10 {
+			close(told)
+		}
+	}))
+	dead := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		<-told // as long as the other has not been told everything
+		mu.Lock()
+		asked++
+		mu.Unlock()
+		panic(http.ErrAbortHandler)
+	}))
+	t.Cleanup(well.Close)
+	t.Cleanup(dead.Close)
+	bag := &sack{went: map[int64]string{}, all: make(chan struct{})}
+	for i := range int64(20) {
+		to := task.Notification{ID: "dead", URL: dead.URL}
+		if i%2 == 1 {
+			to = task.Notification{ID: "well", URL: well.URL}
+		}
+		bag.notices = append(bag.notices, queue.Notice{Num: i, To: to, MadeAt: time.Now()})
+	}
+	run(t, worker.NoticesConfig{Queue: bag, Open: func(task.Notification) ([]byte, error) { return nil, nil }})
+	<-bag.all
+	mu.Lock()
+	defer mu.Unlock()
+	if got := strings.Join(order, " "); got != "1 3 5 7 9 11 13 15 17 19" {
+		t.Errorf("told %s", got)
+	}
+	if asked != 1 {
+		t.Errorf("the dead one was asked %d times", asked)
+	}
+	for n, how := range bag.went {
+		if want := []string{"the receiver does not answer", "told"}[n%2]; how != want {
+			t.Errorf("notice %d: %q, want %q", n, how, want)
+		}
+	}
+}

@@ -60,19 +60,22 @@ func (s *Schedules) Run(ctx context.Context) error {
 	}
 }
 
-// Look takes every start that is due now, and returns when to look again.
+// Look takes every start that is due now, works out those of new schedules, and returns
+// when to look again.
 func (s *Schedules) Look(ctx context.Context) (wait time.Duration, err error) {
 	due, now, next, err := s.cfg.Queue.DueSchedules(ctx, dueStep)
 	if err != nil {
 		return 0, err
 	}
+	fresh := false
 	for _, d := range due {
 		if err := s.take(ctx, d, now); err != nil {
 			return 0, err
 		}
+		fresh = fresh || d.At.IsZero()
 	}
 	wait = s.cfg.Sweep
-	if len(due) == dueStep {
+	if fresh || len(due) == dueStep { // what was worked out is not in next
 		wait = 0
 	} else if !next.IsZero() {
 		wait = min(wait, max(0, next.Sub(now)))
@@ -87,6 +90,8 @@ func (s *Schedules) take(ctx context.Context, d queue.Due, now time.Time) error 
 	switch {
 	case err != nil: // it was checked when it was made: another version did
 		m.Skip = "the schedule cannot be read"
+	case d.At.IsZero() && !d.SetAt.IsZero():
+		m.Next = times.Next(d.SetAt) // which may be due by now
 	default:
 		m.Next = times.Next(now)
 		if late := now.Sub(d.At); !d.At.IsZero() && late > s.cfg.Late && d.Schedule.Missed == "skip" {

@@ -162,3 +162,37 @@ func TestSchedulesMissed(t *testing.T) {
 	w.look(2)
 	w.want(3, queue.StartDone, "2026-03-01T20:00:00Z")
 }
+
+// A start that comes between the setting of a schedule and the next look is taken; one
+// before it is nobody's.
+func TestSchedulesFirstStart(t *testing.T) {
+	t.Parallel()
+	w := newScheduled(t, task.Schedule{})
+	set := func(at, cron string) {
+		t.Helper()
+		w.at(at)
+		w.task.Options.Schedule = task.Schedule{Cron: cron, Missed: "skip"}
+		var err error
+		if w.task, err = w.db.ChangeTask(t.Context(), w.task, task.Actor{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("2026-03-01T12:59:59Z", "0 * * * *")
+	w.at("2026-03-01T13:00:01Z")
+	if wait := w.look(3); wait != 0 {
+		t.Fatalf("it waits %s with a start that is due", wait)
+	}
+	w.look(3)
+	w.want(1, queue.StartDone, "2026-03-01T14:00:00Z")
+	w.endScans()
+	set("2026-03-01T13:30:00Z", "30 * * * *")
+	w.at("2026-03-01T13:30:01Z")
+	w.look(3)
+	w.look(3)
+	w.want(1, queue.StartDone, "2026-03-01T14:30:00Z")
+	set("2026-03-01T13:44:00Z", "45 * * * *") // and nobody looks for hours
+	w.at("2026-03-01T16:50:00Z")
+	w.look(3)
+	w.look(3)
+	w.want(1, queue.StartSkipped, "2026-03-01T17:45:00Z")
+}

@@ -61,15 +61,10 @@ func (m *simulation) write() {
 		if m.rng.IntN(10) > 0 {
 			m.event(m.key(i))
 			m.accepted++
-			m.heard(i)
+			if m.source.mood() != emptied { // else it may be taken for gone
+				m.told[i] = m.versions[i]
+			}
 		}
-	}
-}
-
-// heard notes that the key was accepted as it is now.
-func (m *simulation) heard(i int) {
-	if m.source.mood() != emptied { // else it may be taken for gone
-		m.told[i] = m.versions[i]
 	}
 }
 
@@ -82,7 +77,16 @@ func (m *simulation) drop(i int) {
 
 func (m *simulation) lose(i int) {
 	m.must(m.src.Delete(m.Context(), m.key(i), objstore.DeleteOptions{}))
-	m.versions[i], m.told[i] = 0, 0
+	m.versions[i] = 0
+	m.forget(i)
+}
+
+// forget takes back what was promised of a key.
+func (m *simulation) forget(i int) {
+	m.told[i] = 0
+	for _, f := range m.manifests {
+		delete(f.told, i)
+	}
 }
 
 func (m *simulation) scan() {
@@ -94,21 +98,20 @@ func (m *simulation) scan() {
 func (m *simulation) manifest() {
 	j, err := m.db.StartJob(m.Context(), queue.JobStart{Task: m.task.ID, Kind: task.ManifestJob}, task.Actor{})
 	m.must(err)
-	f := simManifest{job: j.ID}
+	f := simManifest{job: j.ID, told: map[int]int{}}
 	b := queue.Batch{Task: m.task.ID, Job: j.ID}
 	for range 1 + m.rng.IntN(10) {
 		i := m.rng.IntN(simKeys)
-		f.keys = append(f.keys, i)
+		if m.source.mood() != emptied {
+			f.told[i] = m.versions[i]
+		}
 		b.Entries = append(b.Entries, queue.Entry{Key: m.key(i)})
 	}
 	for err = errAway; errors.Is(err, errAway); {
 		_, err = m.in.Accept(m.Context(), b)
 	}
 	m.must(err)
-	m.accepted += int64(len(f.keys))
-	for _, i := range f.keys {
-		m.heard(i)
-	}
+	m.accepted += int64(len(b.Entries))
 	m.manifests = append(m.manifests, f)
 	if m.rng.IntN(4) > 0 {
 		m.must(m.db.CloseJob(m.Context(), j.ID))
@@ -129,8 +132,7 @@ func (m *simulation) retry() {
 	m.must(m.db.CloseJob(m.Context(), j.ID))
 }
 
-// cancel cancels a job that runs. Keys that a manifest named may have taken the place
-// of earlier records, and end with it.
+// cancel cancels a job that runs, and takes back what that alone had promised.
 func (m *simulation) cancel() {
 	jobs, err := m.db.Jobs(m.Context(), "p", db.JobFilter{Task: m.task.ID})
 	m.must(err)
@@ -140,9 +142,7 @@ func (m *simulation) cancel() {
 		}
 		for _, f := range m.manifests {
 			if f.job == j.ID {
-				for _, i := range f.keys {
-					m.told[i] = 0
-				}
+				clear(f.told)
 			}
 		}
 		m.world.Lock()
@@ -168,7 +168,9 @@ func (m *simulation) sulk() {
 	}
 	mood := moods[m.rng.IntN(len(moods))]
 	if mood == emptied {
-		clear(m.told[:])
+		for i := range m.told {
+			m.forget(i)
+		}
 	}
 	held := map[string]bool{}
 	for i, v := range m.versions {

@@ -30,6 +30,9 @@ type EndsConfig struct {
 	Ours func(task.ID) bool
 	// Uploads remembers unfinished uploads; nil: none.
 	Uploads transfer.Uploads
+	// VerifySkew is how far the destination's clock may be behind the source's when a
+	// copy is checked.
+	VerifySkew time.Duration
 }
 
 // Ends are the two ends of one version of a task.
@@ -64,6 +67,7 @@ func NewEnds(cfg EndsConfig) (*Ends, error) {
 	e.copier = transfer.New(transfer.Config{
 		Src: e.Src, Dst: e.Dst, Retry: tries, Uploads: cfg.Uploads,
 		Plain: cfg.Task.Options.PlainContent, Class: cfg.Task.Options.StorageClass,
+		Encrypt: cfg.Task.Options.Encrypt, Verify: cfg.Task.Options.Verify, VerifySkew: cfg.VerifySkew,
 	})
 	return e, nil
 }
@@ -78,7 +82,8 @@ func (e *Ends) Plan(now time.Time) plan.Options {
 	opt := e.plan
 	opt.Now = now
 	opt.SrcETagMD5 = e.Src.Capabilities().ETag == objstore.ETagMD5
-	opt.DstETagMD5 = e.Dst.Capabilities().ETag == objstore.ETagMD5
+	// What is encrypted with a managed key has an ETag that is no MD5.
+	opt.DstETagMD5 = e.Dst.Capabilities().ETag == objstore.ETagMD5 && e.Task.Options.Encrypt == ""
 	return opt
 }
 

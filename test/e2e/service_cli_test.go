@@ -77,6 +77,7 @@ func TestServiceByCommandLine(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(store, "destination/blocked")); err != nil {
 		t.Fatal(err)
 	}
+	wants(t, s.cli(1, "", "retry", "t", "--reason", "KEY_NOT_PRESENTABLE"), `UNKNOWN_REASON`, `"KEY_NOT_PRESENTABLE"`, "KEY_NOT_REPRESENTABLE, TOO_LARGE")
 	wants(t, s.cli(0, "", "retry", "t", "--wait"), "retry done", "requested 1 = synced 1")
 	wants(t, s.cli(0, "", "status", "t"), "In sync", "requested 4 = synced 3 + ignored 1 + failed 0 + pending 0")
 	wants(t, s.cli(0, "", "prove", "t"), "records = counters = list lines ✓")

@@ -70,6 +70,13 @@ func TestEventsToProof(t *testing.T) {
 	}
 	w.refused(w.viewer, "GET", "/tasks/t1/statistics?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "", 400, "BAD_TIME_RANGE")
 
+	for _, reason := range []string{"DST_DENYED", "SUPERSEDED", "dst_denied"} {
+		p := w.refused(w.operator, "POST", "/tasks/t1/retry", `{"reason":"`+reason+`"}`, 400, "UNKNOWN_REASON")
+		if !strings.Contains(p.Detail, reason) || !strings.Contains(p.Next, "DST_DENIED") {
+			t.Errorf("%s: %+v", reason, p)
+		}
+		w.refused(w.viewer, "GET", "/tasks/t1/failures?reason="+reason, "", 400, "UNKNOWN_REASON")
+	}
 	var retry native.Job
 	w.want(w.operator, "POST", "/tasks/t1/retry", `{"reason":"DST_DENIED"}`, 202, &retry)
 	if retry.Kind != task.RetryJob || retry.Counts.Requested != 1 || retry.ClosedAt == nil {

@@ -91,6 +91,7 @@ func document(version string) huma.Config {
 	c.Security = []map[string][]string{{"basic": {}}, {"bearer": {}}}
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", "" // openapi.json is served below, once made
 	c.CreateHooks = nil
+	c.OnAddOperation = append(c.OnAddOperation, answered)
 	c.RejectUnknownQueryParameters = true
 	return c
 }

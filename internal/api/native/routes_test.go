@@ -182,6 +182,65 @@ func TestDocument(t *testing.T) {
 	}
 }
 
+// TestRefusalsAreDocumented sends each operation that takes a body every kind of body that
+// is refused, and holds the statuses that came against those of the OpenAPI document.
+func TestRefusalsAreDocumented(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.addTask("t1")
+	var doc struct {
+		Paths map[string]map[string]struct {
+			RequestBody *struct{ Content map[string]any }
+			Responses   map[string]struct{ Content map[string]any }
+		}
+	}
+	w.want(client{}, "GET", "/openapi.json", "", 200, &doc)
+	large := `{"name":"` + strings.Repeat("x", 17<<20) + `"}`
+	bodies := 0
+	for path, methods := range doc.Paths {
+		for method, op := range methods {
+			name := strings.ToUpper(method) + " " + path
+			if _, there := op.Responses["422"]; there {
+				t.Errorf("%s: 422 is never answered", name)
+			}
+			for status, r := range op.Responses {
+				if status >= "400" && r.Content["application/problem+json"] == nil {
+					t.Errorf("%s: %s is no problem: %v", name, status, r.Content)
+				}
+			}
+			if op.RequestBody == nil {
+				continue
+			}
+			bodies++
+			at := strings.NewReplacer("{task}", "t1", "{name}", "src", "{id}", "x", "{did}", appDID).Replace(path)
+			answers := map[string]int{
+				"no JSON":       w.do(w.admin, strings.ToUpper(method), at, `{`).status,
+				"another thing": w.do(w.admin, strings.ToUpper(method), at, `[]`).status,
+				"unknown field": w.do(w.admin, strings.ToUpper(method), at, `{"unknown_field":1}`).status,
+				"another type":  w.do(w.admin, strings.ToUpper(method), at, `x`, "Content-Type", "image/png").status,
+			}
+			if op.RequestBody.Content["application/json"] != nil {
+				answers["too large"] = w.do(w.admin, strings.ToUpper(method), at, large).status
+			}
+			for what, status := range answers {
+				want := map[string]int{"too large": 413, "another type": 415}[what]
+				if want == 0 {
+					want = 400
+				}
+				if op.RequestBody.Content["application/json"] == nil {
+					want = 415
+				}
+				if _, there := op.Responses[fmt.Sprint(status)]; !there || status != want {
+					t.Errorf("%s, %s: %d, want %d; the document has %d: %v", name, what, status, want, status, there)
+				}
+			}
+		}
+	}
+	if bodies < 10 {
+		t.Errorf("only %d operations take a body", bodies)
+	}
+}
+
 func TestPathsAreRaw(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

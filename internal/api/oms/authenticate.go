@@ -56,6 +56,7 @@ func (a *API) bySignature(ctx context.Context, r *request, header string) (contr
 	}
 	text, why := toSign(signedRequest{
 		method: r.http.Method, path: r.http.URL.Path, query: r.http.URL.RawQuery, host: r.http.Host, headers: r.http.Header, body: r.body,
+		anyBody: a.cfg.UnsignedPayload,
 	}, auth.signed, a.now())
 	if why != "" {
 		return control.Caller{}, unauthenticated(why)

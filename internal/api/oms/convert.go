@@ -13,11 +13,10 @@ import (
 // extension is what this dialect keeps beside a task: what a client said, to be told it
 // again. The task itself holds what is done about it.
 type extension struct {
-	SrcCloudType     string `json:"src_cloud_type,omitempty"`
-	SrcRegion        string `json:"src_region,omitempty"`
-	DstRegion        string `json:"dst_region,omitempty"`
-	AppID            string `json:"app_id,omitempty"`
-	ConsistencyCheck string `json:"consistency_check,omitempty"`
+	SrcCloudType string `json:"src_cloud_type,omitempty"`
+	SrcRegion    string `json:"src_region,omitempty"`
+	DstRegion    string `json:"dst_region,omitempty"`
+	AppID        string `json:"app_id,omitempty"`
 
 	// The endpoints that the regions named. When another dialect has moved the task, they
 	// name it no more.
@@ -32,6 +31,9 @@ var overwriteModes = []struct{ oms, compare string }{
 	{"CRC64_COMPARISON_OVERWRITE", "checksum"},
 	{"FULL_OVERWRITE", "always"},
 }
+
+// kms is the encryption of a task that enable_kms asks for.
+const kms = "aws:kms"
 
 // storagePolicies are OMS's and the storage class of S3 for each.
 var storagePolicies = []struct{ oms, class string }{
@@ -67,16 +69,13 @@ func (n *newTask) check() (err error) {
 	if err := n.crypto.check(); err != nil {
 		return err
 	}
-	if err := n.unsupported(); err != nil {
-		return err
-	}
 	if err := n.SourceCDN.check(); err != nil {
 		return err
 	}
 	if n.DstStoragePolicy, err = choice("dst_storage_policy", n.DstStoragePolicy, names(storagePolicies[:], func(i int) string { return storagePolicies[i].oms })...); err != nil {
 		return err
 	}
-	if n.ConsistencyCheck, err = choice("consistency_check", n.ConsistencyCheck, "size_last_modified", "crc64", "transmission"); err != nil {
+	if n.ConsistencyCheck, err = choice("consistency_check", n.ConsistencyCheck, string(task.VerifySizeTime), string(task.VerifyCRC64), string(task.VerifyTransmission)); err != nil {
 		return err
 	}
 	n.ObjectOverwriteMode, err = choice("object_overwrite_mode", n.ObjectOverwriteMode, names(overwriteModes[:], func(i int) string { return overwriteModes[i].oms })...)
@@ -89,17 +88,6 @@ func names[T any](all []T, name func(int) string) []string {
 		out[i] = name(i)
 	}
 	return out
-}
-
-// unsupported refuses what a client would believe done.
-func (n *newTask) unsupported() error {
-	switch {
-	case n.EnableRestore:
-		return invalid(codeRestore, "restore archived objects at the source first, and leave enable_restore out", "archived objects are not restored by this service")
-	case n.EnableKMS:
-		return invalid(codeConstraint, "set the destination bucket's default encryption, and leave enable_kms out", "enable_kms: this service does not name a key for the objects it writes")
-	}
-	return nil
 }
 
 // check: how the key pairs are encrypted. They are taken as they are.
@@ -133,6 +121,10 @@ func given(srcAK, srcSK, dstAK, dstSK string) *control.Given {
 func (n *newTask) options() task.Options {
 	o := task.Options{GoneIsFailed: true, FallbackLiteralPlus: true, PlainContent: !n.EnableMetadataMigration}
 	o.SourceCDN = n.SourceCDN.via().CDN
+	o.Verify, o.Restore = task.Verify(n.ConsistencyCheck), n.EnableRestore
+	if n.EnableKMS {
+		o.Encrypt = kms
+	}
 	for _, m := range overwriteModes {
 		if m.oms == n.ObjectOverwriteMode {
 			o.Compare = m.compare
@@ -150,7 +142,6 @@ func (n *newTask) extension(src, dst task.Location) []byte {
 	ext, err := json.Marshal(extension{
 		SrcEndpoint: src.Endpoint, DstEndpoint: dst.Endpoint,
 		SrcCloudType: n.SrcCloudType, SrcRegion: n.SrcRegion, DstRegion: n.DstRegion, AppID: n.AppID,
-		ConsistencyCheck: n.ConsistencyCheck,
 	})
 	if err != nil {
 		return nil // strings marshal
@@ -176,7 +167,7 @@ func taskOf(k task.Task, all []alias) syncTask {
 		ID: string(k.ID), SrcCloudType: ext.SrcCloudType, SrcRegion: ext.SrcRegion, SrcBucket: k.Source.Bucket,
 		CreateTime: k.CreatedAt.UnixMilli(), DstBucket: k.Destination.Bucket, DstRegion: ext.DstRegion,
 		Description: firstCharacters(k.Description, 255), Status: state(k.State),
-		EnableMetadataMigration: !k.Options.PlainContent,
+		EnableMetadataMigration: !k.Options.PlainContent, EnableRestore: k.Options.Restore, EnableKMS: k.Options.Encrypt == kms,
 	}
 	if !k.StartedAt.IsZero() {
 		out.LastStartTime = k.StartedAt.UnixMilli()
@@ -203,11 +194,9 @@ func taskOf(k task.Task, all []alias) syncTask {
 			out.DstStoragePolicy = p.oms
 		}
 	}
-	switch out.ConsistencyCheck = ext.ConsistencyCheck; ext.ConsistencyCheck {
-	case "transmission":
-		out.ConsistencyCheck = "no_check" // what answers call it
-	case "":
-		out.ConsistencyCheck = "size_last_modified"
+	// What answers call transmission, and what tasks of other dialects do by default.
+	if out.ConsistencyCheck = "no_check"; k.Options.Verify == task.VerifySizeTime || k.Options.Verify == task.VerifyCRC64 {
+		out.ConsistencyCheck = string(k.Options.Verify)
 	}
 	return out
 }

@@ -30,8 +30,6 @@ const (
 	codeDstRegion   = "DESTINATION_REGION_UNKNOWN"
 	codeSource      = "SOURCE_REFUSED"
 	codeDestination = "DESTINATION_REFUSED"
-	codeRestore     = "RESTORE_UNSUPPORTED"
-	codeTooManyTask = "TOO_MANY_TASKS"
 	codeStarted     = "ALREADY_STARTED"
 	codeNotStarted  = "NOT_STARTED"
 	codeBuckets     = "BUCKETS_NOT_LISTED"
@@ -77,8 +75,6 @@ var codes = map[string]row{
 	codeDstRegion:   {http.StatusBadRequest, "OMS.0080"},
 	codeSource:      {http.StatusBadRequest, "OMS.0057"},
 	codeDestination: {http.StatusBadRequest, "OMS.0058"},
-	codeRestore:     {http.StatusBadRequest, "OMS.0082"},
-	codeTooManyTask: {http.StatusBadRequest, "OMS.0077"},
 	codeStarted:     {http.StatusBadRequest, "OMS.0065"},
 	codeNotStarted:  {http.StatusBadRequest, "OMS.0066"},
 	codeBuckets:     {http.StatusBadRequest, "OMS.0153"},
@@ -91,6 +87,7 @@ var codes = map[string]row{
 	control.CodeCDNRefused: {http.StatusBadRequest, "OMS.0081"},
 	control.CodeCDNKey:     {http.StatusBadRequest, "OMS.1032"},
 
+	control.CodeTooManyTasks:    {http.StatusBadRequest, "OMS.0077"},
 	control.CodeSourceKeys:      {http.StatusBadRequest, "OMS.0057"},
 	control.CodeDestinationKeys: {http.StatusBadRequest, "OMS.0058"},
 	control.CodeNotRunning:      {http.StatusBadRequest, "OMS.1036"}, // events for a stopped task
@@ -98,6 +95,7 @@ var codes = map[string]row{
 	"SOURCE_IS_DESTINATION":     {http.StatusBadRequest, "OMS.0058"},
 	"DESTINATION_OVERLAPS":      {http.StatusBadRequest, "OMS.0058"},
 	"BAD_BUCKET":                {http.StatusBadRequest, "OMS.1003"},
+	"ENCRYPTION_UNSUPPORTED":    {http.StatusBadRequest, "OMS.1003"},
 }
 
 // failure is the body of an error. The order of its members is free.

@@ -144,6 +144,7 @@ func TestRecordedExchanges(t *testing.T) {
 	t.Parallel()
 	recorded(t, "life", life)
 	recorded(t, "states", states)
+	recorded(t, "copy-rules", copyRules)
 	recorded(t, "create-refused", createRefused)
 	recorded(t, "too-many-tasks", tooManyTasks, func(o *config.OMS) { o.MaxTasks = 1 })
 	recorded(t, "events", eventsRefused)
@@ -154,6 +155,7 @@ func TestRecordedExchanges(t *testing.T) {
 	recorded(t, "helpers", helpers)
 	recorded(t, "native-task", nativeTask)
 	recorded(t, "too-much", tooMuch)
+	recorded(t, "unsigned-payload", unsignedPayload, func(o *config.OMS) { o.UnsignedPayload = true })
 }
 
 func life(t *tape) {
@@ -200,6 +202,21 @@ func states(t *tape) {
 	}
 }
 
+func copyRules(t *tape) {
+	t.say("How copies are checked, archived objects restored and objects encrypted is answered as the task has it.")
+	for _, c := range [][]string{
+		{"consistency_check", `"crc64"`},
+		{"consistency_check", `"size_last_modified"`, "enable_restore", "true"},
+		{"consistency_check", `"transmission"`, "enable_kms", "true"},
+	} {
+		t.say("%s", strings.Join(c, " "))
+		path := t.id(t.play("operator", "POST", p1, create("dst", c...)))
+		t.play("viewer", "GET", path+"?query_time=1577836800000", "")
+		t.play("operator", "POST", path+"/stop", "")
+		t.play("operator", "DELETE", path, "")
+	}
+}
+
 func createRefused(t *tape) {
 	t.say("Nothing here makes a task.")
 	for _, c := range [][]string{
@@ -212,8 +229,8 @@ func createRefused(t *tape) {
 		{"dst_storage_policy", `"WARM"`},
 		{"consistency_check", `"no_check"`},
 		{"object_overwrite_mode", `"SOMETIMES"`},
-		{"enable_restore", "true"},
-		{"enable_kms", "true"},
+		{"enable_restore", "1"},
+		{"enable_kms", `"aws:kms"`},
 		{"source_cdn", `{"domain":"d","protocol":"http","authentication_type":"NONE"}`},
 		{"src_region", `"eu-none-1"`},
 		{"src_cloud_type", `"Mars"`},
@@ -248,6 +265,11 @@ func createRefused(t *tape) {
 	t.play("operator", "POST", p1, create("dst2", "src_cloud_type", `""`, "src_region", `"cn-hangzhou"`))
 	t.play("operator", "POST", p1, create("dst3", "src_cloud_type", `""`, "src_region", `"us-east-1"`))
 	t.play("viewer", "GET", p1, "")
+	t.say("a directory, of whose name none can be made for the task")
+	disk, err := t.s.Control().Endpoint(t.Context(), t.s.Admin(), "disk")
+	t.must(err)
+	t.must(os.Mkdir(filepath.Join(strings.TrimPrefix(disk.URL, "file://"), " odd"), 0o700))
+	t.play("operator", "POST", p1, create("dst", "src_cloud_type", `"S3"`, "src_region", `"disk"`, "src_bucket", `" odd"`))
 }
 
 func shorten(all []string) []string {
@@ -359,6 +381,7 @@ func authentication(t *tape) {
 	send("X-Sdk-Content-Sha256 not signed", func(r *http.Request) {
 		r.Header.Set("X-Sdk-Content-Sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
 	})
+	send("a body that is not signed", func(r *http.Request) { signUnsigned(r, t.viewer) })
 	send("derived algorithm", func(r *http.Request) {
 		r.Header.Set("Authorization", "V11-HMAC-SHA256 Credential=AK/20260101/r/oms, SignedHeaders=x-sdk-date, Signature="+strings.Repeat("0", 64))
 	})
@@ -382,6 +405,33 @@ func authentication(t *tape) {
 			t.Errorf("%s: trace id %q", role, id)
 		}
 	}
+}
+
+// signUnsigned signs a request without its body, and says so.
+func signUnsigned(r *http.Request, k key) {
+	r.Header.Set("X-Sdk-Content-Sha256", "UNSIGNED-PAYLOAD")
+	signHash(r, k, "x-sdk-content-sha256;x-sdk-date", "UNSIGNED-PAYLOAD", time.Now())
+}
+
+func unsignedPayload(t *tape) {
+	t.say("With --oms-unsigned-payload a client may leave the body out of what it signs.")
+	path := t.newTask("dst")
+	body := objectKeys("a")
+	req := t.request(t.sender, "POST", path+"/events", body)
+	signUnsigned(req, t.sender)
+	t.record("sender", req, body)
+	t.say("the signature must still be right")
+	req = t.request(t.sender, "POST", path+"/events", body)
+	signUnsigned(req, key{"p1", t.sender.id, "wrong"})
+	t.record("sender", req, body)
+	t.say("and say that it leaves the body out")
+	req = t.request(t.sender, "POST", path+"/events", body)
+	signRequest(req, t.sender, "x-sdk-date", "another body", time.Now())
+	t.record("sender", req, body)
+	req = t.request(t.sender, "POST", path+"/events", body)
+	signHash(req, t.sender, "x-sdk-date", "UNSIGNED-PAYLOAD", time.Now())
+	req.Header.Set("X-Sdk-Content-Sha256", "UNSIGNED-PAYLOAD")
+	t.record("sender", req, body)
 }
 
 func routes(t *tape) {
@@ -438,6 +488,9 @@ func helpers(t *tape) {
 	t.play("viewer", "POST", at+"/prefix", `{"cloud_type":"AWS","data_center":"us-east-1","bucket_name":"src","file_name":"d/",`+keys+`}`)
 	t.play("viewer", "POST", at+"/prefix", `{"cloud_type":"AWS","data_center":"us-east-1","bucket_name":"src","file_name":"x/",`+keys+`}`)
 	t.say("buckets")
+	t.play("viewer", "POST", at, `{"cloud_type":"AWS",`+keys+`}`)
+	t.play("viewer", "POST", at, `{"cloud_type":"HuaweiCloud",`+keys+`}`)
+	t.play("viewer", "POST", at, `{"cloud_type":"Mars",`+keys+`}`)
 	t.play("viewer", "POST", at, `{"cloud_type":"AWS","ak":"STOREKEY","sk":"wrong"}`)
 	t.play("viewer", "POST", at+"/cdn-info", `{"cloud_type":"AWS","region":"us-east-1","bucket":"src","source_cdn":{"domain":"d","protocol":"http","authentication_type":"NONE"},`+keys+`}`)
 	t.say("privacy")

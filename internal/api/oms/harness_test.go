@@ -196,6 +196,12 @@ func (w *world) send(req *http.Request) answer {
 // signRequest is SDK-HMAC-SHA256 written a second time, from the recipe, so that the
 // service is not its own judge.
 func signRequest(req *http.Request, k key, signed, body string, at time.Time) {
+	sum := sha256.Sum256([]byte(body))
+	signHash(req, k, signed, hex.EncodeToString(sum[:]), at)
+}
+
+// signHash signs what is to stand for the hash of the body.
+func signHash(req *http.Request, k key, signed, hash string, at time.Time) {
 	stamp := at.UTC().Format("20060102T150405Z")
 	req.Header.Set("X-Sdk-Date", stamp)
 	var uri strings.Builder
@@ -223,8 +229,7 @@ func signRequest(req *http.Request, k key, signed, body string, at time.Time) {
 		}
 		headers += name + ":" + strings.TrimSpace(value) + "\n"
 	}
-	sum := sha256.Sum256([]byte(body))
-	canonical := strings.Join([]string{req.Method, uri.String(), strings.Join(pairs, "&"), headers, signed, hex.EncodeToString(sum[:])}, "\n")
+	canonical := strings.Join([]string{req.Method, uri.String(), strings.Join(pairs, "&"), headers, signed, hash}, "\n")
 	whole := sha256.Sum256([]byte(canonical))
 	mac := hmac.New(sha256.New, []byte(k.secret))
 	_, _ = fmt.Fprintf(mac, "SDK-HMAC-SHA256\n%s\n%x", stamp, whole)

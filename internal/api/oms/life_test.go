@@ -404,3 +404,57 @@ func TestStoresByAddress(t *testing.T) {
 	}
 	w.want(w.operator, "POST", p1, create("dst3", "dst_region", "http://localhost"), 400, "OMS.0080", nil)
 }
+
+// A store that a client named by its address is registered for as long as a task is at it,
+// or a request in flight asks it: of creates at once, some of which are refused, those that
+// are in order are done.
+func TestStoresByAddressAreNotLeftBehind(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *config.OMS) { o.AllowHosts = []string{"127.0.0.1", "localhost"} })
+	named := func() (n int) {
+		all, err := w.s.Control().Endpoints(t.Context(), w.s.Admin())
+		w.must(err)
+		for _, e := range all {
+			if strings.HasPrefix(string(e.ID), "oms-") {
+				n++
+			}
+		}
+		return n
+	}
+	host := w.s3.URL
+	for _, c := range []struct{ code, body string }{
+		{"OMS.0057", create("dst", "src_endpoint", host, "src_bucket", `"no-such-bucket"`)},
+		{"OMS.0057", create("dst", "src_endpoint", host, "src_sk", `"wrong"`)},
+		{"OMS.0057", create("dst", "src_endpoint", "http://127.0.0.1:1")},
+		{"OMS.0058", create("no-such-bucket", "src_endpoint", host)},
+		{"OMS.0058", create("no-such-bucket", "src_endpoint", host, "dst_endpoint", strings.Replace(host, "127.0.0.1", "localhost", 1))},
+		{"OMS.0080", create("dst", "src_endpoint", host, "dst_region", `"eu-none-1"`)},
+		{"OMS.0058", create("src", "src_endpoint", host, "dst_endpoint", host)}, // refused with the task itself
+	} {
+		w.want(w.operator, "POST", p1, c.body, 400, c.code, nil)
+		if n := named(); n != 0 {
+			t.Errorf("%d stores stay registered after %s", n, c.body)
+		}
+	}
+	const question = `{"cloud_type":"AWS","data_center":"%s","bucket_name":"src","page_size":10,"ak":"STOREKEY","sk":"storesecret"}`
+	w.want(w.operator, "POST", "/v2/p1/objectstorage/buckets/objects", fmt.Sprintf(question, host), 200, "", nil)
+	if n := named(); n != 0 {
+		t.Errorf("%d stores stay registered after a question", n)
+	}
+	var group sync.WaitGroup
+	for i, bucket := range []string{"dst", "none", "dst2", "none", "dst3", "none"} {
+		group.Go(func() {
+			if a := w.do(w.operator, "POST", p1, create(bucket, "src_endpoint", host)); (a.status == 200) != (i%2 == 0) {
+				t.Errorf("%s: %d %s", bucket, a.status, a.body)
+			}
+		})
+	}
+	group.Wait()
+	if n := named(); n != 1 {
+		t.Errorf("%d stores are registered for three tasks, want 1", n)
+	}
+	w.want(w.operator, "POST", p1, create("none", "src_endpoint", host), 400, "OMS.0058", nil)
+	if n := named(); n != 1 {
+		t.Errorf("a refused create takes the store of tasks away: %d are left", n)
+	}
+}

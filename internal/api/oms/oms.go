@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/api"
@@ -39,12 +38,15 @@ type Config struct {
 	EventKeys int
 	// Keys is how they are encoded; empty: FormKeys.
 	Keys KeyEncoding
-	// MaxTasks is how many tasks a project may have that were made here; 0: no limit. One
-	// process keeps to it; several that create at once may each make one more.
+	// MaxTasks is how many tasks a project may have that were made here; 0: no limit.
 	MaxTasks int
 	// AllowHosts are the hosts (HOST, HOST:PORT or *.DOMAIN) that clients may name by
 	// their address where they are to name a region; empty: none.
 	AllowHosts []string
+	// UnsignedPayload takes requests whose signature leaves the body out, and says so
+	// (X-Sdk-Content-Sha256: UNSIGNED-PAYLOAD, signed). Without TLS anybody between can then
+	// change the body.
+	UnsignedPayload bool
 	// AddressRate is how many requests a second one address may make, in bursts of up to
 	// two seconds' worth. 0: 10,000; negative: no limit. FailureRate is the same for
 	// requests that do not authenticate, which are then answered 429. 0: 10.
@@ -62,7 +64,7 @@ type API struct {
 	asking   addresses
 	failing  addresses
 	memory   bodyMemory
-	creating sync.Mutex // one create at a time, where tasks are limited
+	stores   namedStores
 	allowed  control.Hosts
 	maxKeys  int
 	formKeys bool
@@ -99,6 +101,8 @@ type request struct {
 	path path
 	body []byte
 	who  control.Caller
+	// named are the stores that the request names by their address.
+	named []control.NewEndpoint
 }
 
 func (r *request) ctx() context.Context { return r.http.Context() }
@@ -138,5 +142,6 @@ func (a *API) serve(ctx context.Context, r *request) error {
 	if err := a.authorise(r); err != nil {
 		return err
 	}
+	defer a.leaveNamed(ctx, r)
 	return op.do(a, r)
 }

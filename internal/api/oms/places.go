@@ -125,7 +125,7 @@ func (a *API) addressed(r *request, written string, s side) (task.Endpoint, erro
 	}
 	place := (&url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host)}).String()
 	sum := sha256.Sum256([]byte(region + "@" + place + string(options)))
-	return a.control.EndpointAt(r.ctx(), r.who, control.NewEndpoint{
+	return a.named(r, control.NewEndpoint{
 		ID: task.EndpointID("oms-" + hex.EncodeToString(sum[:8])), Provider: "generic", URL: place, Region: region, Options: options,
 	})
 }

@@ -65,6 +65,8 @@ type signedRequest struct {
 	host    string
 	headers http.Header
 	body    []byte
+	// anyBody lets a client leave the body out of what it signs.
+	anyBody bool
 }
 
 // toSign is the string that was signed, without the secret. why says in which way the
@@ -87,7 +89,9 @@ func toSign(r signedRequest, signed string, now time.Time) (text []byte, why str
 	}
 	sum := sha256.Sum256(r.body)
 	hash := hex.EncodeToString(sum[:])
-	if why := contentHash(r.headers, names, hash); why != "" {
+	if r.anyBody && bodyLeftOut(r.headers, names) {
+		hash = unsignedPayload
+	} else if why := contentHash(r.headers, names, hash); why != "" {
 		return nil, why
 	}
 	canonical, why := canonicalRequest(r, names, signed, hash)
@@ -98,6 +102,15 @@ func toSign(r signedRequest, signed string, now time.Time) (text []byte, why str
 	text = append(text, algorithm+"\n"...)
 	text = append(append(text, stamp...), '\n')
 	return hex.AppendEncode(text, whole[:]), ""
+}
+
+// unsignedPayload stands for the hash of a body that is not signed.
+const unsignedPayload = "UNSIGNED-PAYLOAD"
+
+// bodyLeftOut says whether a client has signed that it does not sign the body.
+func bodyLeftOut(h http.Header, signed []string) bool {
+	values := h["X-Sdk-Content-Sha256"]
+	return len(values) == 1 && values[0] == unsignedPayload && slices.Contains(signed, "x-sdk-content-sha256")
 }
 
 // contentHash checks the header that may stand for the body's hash: it counts only when

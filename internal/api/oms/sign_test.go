@@ -57,7 +57,7 @@ func vectorRequests(tb testing.TB) (out []signedRequest, auth []string, ak, sk s
 		for name, value := range x.Headers {
 			h.Set(name, value)
 		}
-		out = append(out, signedRequest{x.Method, x.Path, x.Query, v.Host, h, []byte(x.Body)})
+		out = append(out, signedRequest{x.Method, x.Path, x.Query, v.Host, h, []byte(x.Body), false})
 		auth = append(auth, x.Authorization)
 	}
 	return out, auth, v.AK, v.SK
@@ -78,10 +78,10 @@ func TestSignatureVectors(t *testing.T) {
 		}
 		passed++
 		for name, changed := range map[string]signedRequest{
-			"method": {"PUT", r.path, r.query, r.host, r.headers, r.body},
-			"path":   {r.method, r.path + "x", r.query, r.host, r.headers, r.body},
-			"query":  {r.method, r.path, r.query + "&a=b", r.host, r.headers, r.body},
-			"body":   {r.method, r.path, r.query, r.host, r.headers, append([]byte("x"), r.body...)},
+			"method": {"PUT", r.path, r.query, r.host, r.headers, r.body, false},
+			"path":   {r.method, r.path + "x", r.query, r.host, r.headers, r.body, false},
+			"query":  {r.method, r.path, r.query + "&a=b", r.host, r.headers, r.body, false},
+			"body":   {r.method, r.path, r.query, r.host, r.headers, append([]byte("x"), r.body...), false},
 		} {
 			if ok, _ := check(changed, auth[i], ak, sk, vectorTime); ok {
 				t.Errorf("%s: verifies with another %s", r.path, name)
@@ -157,25 +157,27 @@ func signedSet() signedRequest {
 	h.Set("Content-Type", "application/json;charset=UTF-8")
 	h.Set("Accept", "application/json")
 	h.Set("X-Extra", " two  spaces ")
-	return signedRequest{"POST", "/v2/p/sync-tasks", "b=2&a=1&a=0&empty", "h:8080", h, []byte("{}\n")}
+	return signedRequest{
+		method: "POST", path: "/v2/p/sync-tasks", query: "b=2&a=1&a=0&empty", host: "h:8080", headers: h, body: []byte("{}\n"),
+	}
 }
 
 // authorize signs as a client does.
-func authorize(tb testing.TB, r signedRequest, names []string, ak, sk string) string {
+func authorize(tb testing.TB, r signedRequest, names []string) string {
 	tb.Helper()
 	signed := strings.Join(names, ";")
 	text, why := toSign(r, signed, vectorTime)
 	if why != "" {
 		tb.Fatal(why)
 	}
-	return algorithm + " Access=" + ak + ", SignedHeaders=" + signed + ", Signature=" + sign(text, secret.New(sk))
+	return algorithm + " Access=AK, SignedHeaders=" + signed + ", Signature=" + sign(text, secret.New("SK"))
 }
 
 func TestEverySignedHeaderSet(t *testing.T) {
 	t.Parallel()
 	for name, set := range sdkHeaderSets {
 		r := signedSet()
-		auth := authorize(t, r, set, "AK", "SK")
+		auth := authorize(t, r, set)
 		if ok, why := check(r, auth, "AK", "SK", vectorTime); !ok {
 			t.Errorf("%s: %s", name, why)
 		}
@@ -217,7 +219,7 @@ func TestUnsignedContentHashIsRefused(t *testing.T) {
 	t.Parallel()
 	r := signedSet()
 	set := []string{"x-sdk-date"}
-	auth := authorize(t, r, set, "AK", "SK")
+	auth := authorize(t, r, set)
 	// Somebody between swaps the body and sends the hash of the old one along.
 	swapped := r
 	swapped.headers = r.headers.Clone()
@@ -240,6 +242,41 @@ func TestUnsignedContentHashIsRefused(t *testing.T) {
 	swapped.headers.Set("X-Sdk-Content-Sha256", "ca3d163bab055381827226140568f3bef7eaac187cebd76878e0b63e9e442356")
 	if _, why := toSign(swapped, "x-sdk-content-sha256;x-sdk-date", vectorTime); why != "" {
 		t.Fatal(why)
+	}
+}
+
+// Where it is switched on a client may leave the body out, by a header that it signs, and
+// in no other way.
+func TestUnsignedPayloadIsTakenWhereItIsSwitchedOn(t *testing.T) {
+	t.Parallel()
+	r := signedSet()
+	r.anyBody = true
+	r.headers.Set("X-Sdk-Content-Sha256", unsignedPayload)
+	set := []string{"x-sdk-content-sha256", "x-sdk-date"}
+	auth := authorize(t, r, set)
+	r.body = []byte("another")
+	if ok, why := check(r, auth, "AK", "SK", vectorTime); !ok {
+		t.Errorf("a body that was left out: %s", why)
+	}
+	off := r
+	off.anyBody = false
+	if ok, _ := check(off, auth, "AK", "SK", vectorTime); ok {
+		t.Error("it verifies where it is not switched on")
+	}
+	if _, why := toSign(r, "x-sdk-date", vectorTime); why == "" {
+		t.Error("it is taken although it is not signed")
+	}
+	r.headers.Add("X-Sdk-Content-Sha256", unsignedPayload)
+	if _, why := toSign(r, "x-sdk-content-sha256;x-sdk-date", vectorTime); why == "" {
+		t.Error("it is taken twice")
+	}
+	// A body that is signed is signed as ever.
+	signed := signedSet()
+	signed.anyBody = true
+	auth = authorize(t, signed, set[1:])
+	signed.body = []byte("another")
+	if ok, _ := check(signed, auth, "AK", "SK", vectorTime); ok {
+		t.Error("another body verifies")
 	}
 }
 

@@ -38,17 +38,13 @@ func (a *API) createTask(r *request) error {
 	if err := a.reach(r, dst, keys.Destination, codeDestination); err != nil {
 		return err
 	}
-	if a.cfg.MaxTasks > 0 {
-		a.creating.Lock()
-		defer a.creating.Unlock()
-		if err := a.roomForTask(r); err != nil {
-			return err
-		}
-	}
 	k, err := a.control.CreateTask(r.ctx(), r.who, control.NewTask{
 		Name: a.taskName(&n), Description: n.Description, Source: src, Destination: dst, Options: n.options(),
-		Ext: map[task.Dialect][]byte{task.OMS: n.extension(src, dst)}, Given: keys,
+		Ext: map[task.Dialect][]byte{task.OMS: n.extension(src, dst)}, Given: keys, Most: a.cfg.MaxTasks,
 	})
+	if err == nil {
+		err = a.keepNamed(r)
+	}
 	if err != nil {
 		return err
 	}
@@ -97,24 +93,6 @@ func (a *API) reachAll(r *request, k task.Task, keys *control.Given) error {
 		return err
 	}
 	return a.reach(r, k.Destination, keys.Destination, codeDestination)
-}
-
-// roomForTask refuses one task more than the configuration allows.
-func (a *API) roomForTask(r *request) error {
-	all, err := a.allTasks(r.ctx(), r.who)
-	if err != nil {
-		return err
-	}
-	made := 0
-	for _, k := range all {
-		if k.Origin == task.OMS {
-			made++
-		}
-	}
-	if made >= a.cfg.MaxTasks {
-		return invalid(codeTooManyTask, "delete one first", "there are %d synchronization tasks, and no more are allowed", made)
-	}
-	return nil
 }
 
 // taskName is the name that other dialects show: as OMS names its batches.

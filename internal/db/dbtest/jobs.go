@@ -1,6 +1,9 @@
 package dbtest
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,6 +83,107 @@ func testJobsCancel(t *testing.T, open Open) {
 	}
 	w.total(task.Counts{Requested: 2506, Ignored: 2503, Failed: 2, Synced: 1, Bytes: 10})
 	w.job(w.retry(queue.Retry{}).ID, task.Counts{Requested: 2}) // both failures are still open
+}
+
+// openManifest starts a job that names keys, as many batches as there are.
+func (w *world) openManifest(batches ...[]string) task.JobID {
+	w.Helper()
+	j, err := w.s.StartJob(w.Context(), queue.JobStart{Task: w.task.ID, Kind: task.ManifestJob}, task.Actor{})
+	w.must(err)
+	for _, keys := range batches {
+		_, err = w.in.Accept(w.Context(), queue.Batch{Task: w.task.ID, Job: j.ID, Entries: entries(keys...)})
+		w.must(err)
+	}
+	return j.ID
+}
+
+// A cancelled job takes along only what it alone asked for. A key that another job had
+// named goes on as an event, with its other key, whoever took its place meanwhile, and
+// whatever the state of the task.
+func testJobsCancelKeepsEvents(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	events := w.accept("event", "event twice", "done")
+	_, err := w.in.Accept(t.Context(), queue.Batch{Task: w.task.ID, Entries: []queue.Entry{{Key: "pl us", Otherwise: "pl+us"}}})
+	w.must(err)
+	lanes := w.claim()
+	l := lanes[task.ShardOf("event", w.task.Shards)]
+	stale, err := w.s.Slice(t.Context(), l.LaneID, 1000, nil) // a lane works on it while all this happens
+	w.must(err)
+
+	first := w.openManifest([]string{"event twice", "manifest alone", "manifest twice"})
+	second := w.openManifest([]string{"event", "event twice", "pl us"}, []string{"manifest twice", "event", "mine", "mine"})
+	w.job(events.Job, task.Counts{Requested: 4, Ignored: 3})
+	w.setState(task.Stopped)
+	w.must(w.s.CancelJob(t.Context(), second, "not now", task.Actor{}))
+
+	if j := w.job(second, task.Counts{Requested: 7, Ignored: 7}); j.State != task.JobCancelled {
+		t.Fatalf("job %+v", j)
+	}
+	w.job(events.Job, task.Counts{Requested: 8, Ignored: 3}) // it is open still, and takes the four
+	w.total(task.Counts{Requested: 18, Ignored: 12})
+	w.must(w.s.CancelJob(t.Context(), first, "not now", task.Actor{}))
+	w.job(first, task.Counts{Requested: 3, Ignored: 3})
+	w.job(events.Job, task.Counts{Requested: 8, Ignored: 3})
+	if n := strings.Count(w.listText(queue.ListReceived), "\n"); n != 18 {
+		t.Errorf("%d names received, want 18", n)
+	}
+
+	w.setState(task.Active)
+	var late []queue.Settlement
+	for _, r := range stale.Records {
+		if r.Key == "event" {
+			late = append(late, synced(r))
+		}
+	}
+	if n, err := w.s.Settle(t.Context(), l, late); err != nil || n.Ended != 0 || n.Moved != 1 {
+		t.Fatalf("what was read before the cancelling settled %+v, %v", n, err)
+	}
+	w.must(w.s.ReleaseLanes(t.Context(), slices.Collect(maps.Values(lanes))))
+	got := map[string]string{}
+	w.work(func(r queue.Record) queue.Settlement {
+		got[r.Key] = r.Known.Otherwise
+		return synced(r)
+	})
+	want := map[string]string{"event": "", "event twice": "", "done": "", "pl us": "pl+us", "manifest twice": ""}
+	if !maps.Equal(got, want) {
+		t.Errorf("worked on %q, want %q", got, want)
+	}
+	w.total(task.Counts{Requested: 18, Ignored: 13, Synced: 5, Bytes: 50})
+}
+
+// A job of events that is cancelled, too, leaves what an earlier one had accepted, in a job
+// that can take it; cancelled in turn, that one leaves nothing. Retries that were displaced
+// stay failures, and what a scan found goes with the job that displaced it.
+func testJobsCancelOnce(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	w.accept("failed")
+	w.work(failed)
+	w.retry(queue.Retry{})
+	p := w.scan(queue.JobStart{})
+	w.must(w.s.CommitPage(t.Context(), &p, queue.Page{After: "z", Enqueue: found("found"), Done: true}))
+	first := w.accept("a", "b")
+	w.clock.Skip(10 * time.Minute)
+	second := w.accept("a", "failed", "found", "c")
+	if second.Job == first.Job {
+		t.Fatal("the job took records after 10 minutes")
+	}
+	w.must(w.s.CancelJob(t.Context(), second.Job, "", task.Actor{}))
+	w.job(second.Job, task.Counts{Requested: 4, Ignored: 4})
+	third := w.accept("d")
+	if third.Job == second.Job {
+		t.Fatal("a cancelled job took a record")
+	}
+	w.job(third.Job, task.Counts{Requested: 2})
+	w.total(task.Counts{Requested: 10, Failed: 1, Ignored: 6})
+	w.open(1)
+	w.must(w.s.CancelJob(t.Context(), third.Job, "", task.Actor{}))
+	w.total(task.Counts{Requested: 10, Failed: 1, Ignored: 8})
+	got := []string{}
+	w.work(func(r queue.Record) queue.Settlement { got = append(got, r.Key); return synced(r) })
+	if !slices.Equal(got, []string{"b"}) {
+		t.Errorf("worked on %q, want b alone", got)
+	}
+	w.prove()
 }
 
 func testTaskDeleted(t *testing.T, open Open) {

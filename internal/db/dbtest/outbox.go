@@ -24,6 +24,22 @@ func (w *world) text(f queue.ListFile) string {
 	return b.String()
 }
 
+// listText seals what waits and returns the text of all lists of a kind.
+func (w *world) listText(kind queue.ListKind) string {
+	w.Helper()
+	_, err := w.s.SealLists(w.Context(), 0, 1)
+	w.must(err)
+	files, err := w.s.SealedLists(w.Context(), 1000)
+	w.must(err)
+	var b strings.Builder
+	for _, f := range files {
+		if f.Kind == kind {
+			b.WriteString(w.text(f))
+		}
+	}
+	return b.String()
+}
+
 func testOutbox(t *testing.T, open Open) {
 	w := newWorld(t, open, db.Config{})
 	r := w.accept("a b", "c+d", "a b", "e")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,6 +136,41 @@ func testTasksOverlapAtOnce(t *testing.T, open Open) {
 	if made != 1 {
 		t.Fatalf("%d overlapping tasks were made", made)
 	}
+}
+
+// Of tasks made at the same moment as many are made as there may be of their origin in
+// their project; others do not count, nor do deleted ones.
+func testTasksLimitedAtOnce(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{}) // with a native task
+	create := func(project task.ProjectID, i int) error {
+		_, err := w.s.CreateTaskWithin(t.Context(), task.Task{
+			Project: project, Name: fmt.Sprint("t", i), Shards: 1, Origin: task.OMS, State: task.Stopped,
+			Destination: task.Location{Endpoint: "dst", Bucket: fmt.Sprint("c", i)},
+		}, 3, task.Actor{})
+		return err
+	}
+	w.must(create("another", 0))
+	var wg sync.WaitGroup
+	var made atomic.Int64
+	for i := range 8 {
+		wg.Go(func() {
+			err := create("p", i)
+			if e, ok := errors.AsType[*task.Error](err); err == nil {
+				made.Add(1)
+			} else if !ok || e.Kind != task.Conflict || e.Code != "TOO_MANY_TASKS" {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if made.Load() != 3 {
+		t.Fatalf("%d tasks were made, 3 may be", made.Load())
+	}
+	all, err := w.s.Tasks(t.Context(), "p", "", 10)
+	w.must(err)
+	w.must(w.s.DeleteTask(t.Context(), all[len(all)-1].ID, task.Actor{}))
+	w.must(create("p", 8))
+	wantKind(t, "one more", create("p", 9), task.Conflict)
 }
 
 func testEndpoints(t *testing.T, open Open) {

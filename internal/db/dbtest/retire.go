@@ -1,6 +1,7 @@
 package dbtest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -162,6 +163,26 @@ func testLag(t *testing.T, open Open) {
 	if got := lag(); got.Records != 0 {
 		t.Fatalf("after retention: %+v", got)
 	}
+}
+
+// What other programs reported goes by its age here, with its part of every total.
+func testRetireExternal(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	report := func(id task.JobID, r history.ExternalReport) history.ExternalJob {
+		r.ID, r.Subject, r.Type, r.StartedAt = id, "app", "t", r.EndedAt
+		return w.report(r)
+	}
+	ended := history.ExternalReport{Status: "success", State: task.JobDone, Counts: task.Counts{Requested: 2, Synced: 2}}
+	ended.EndedAt = w.clock.Now()
+	for i := range 450 {
+		report(task.JobID(fmt.Sprintf("old %d", i)), ended)
+	}
+	open1 := report("still open", history.ExternalReport{Status: "pending"})
+	w.clock.Skip(500 * day)
+	imported := report("imported", ended) // ended long ago, and told today
+	w.retire(db.Retention{Jobs: 400 * day})
+	w.listed("after retention", history.ExternalFilter{Origin: task.DIDSpaces, Types: []string{"t"}}, imported.ID, open1.ID)
+	w.tallied()
 }
 
 // What somebody may still need stays, whatever its age.

@@ -1,6 +1,8 @@
 package dbtest
 
 import (
+	"maps"
+	"strings"
 	"testing"
 
 	"github.com/lockstep-sync/lockstep/internal/db"
@@ -152,4 +154,29 @@ func (w *world) open(want int64) {
 	if m.Open != want {
 		w.Fatalf("%d failures are open, want %d", m.Open, want)
 	}
+}
+
+// A new attempt knows the other key of its record, and so does the one after it. Its failed
+// line names the key as the client sent it.
+func testRetryKeepsTheOtherKey(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	_, err := w.in.Accept(t.Context(), queue.Batch{Task: w.task.ID, Entries: []queue.Entry{{Key: "a b", Otherwise: "a+b"}, {Key: "plain"}}})
+	w.must(err)
+	want := map[string]string{"a b": "a+b", "plain": ""}
+	for range 3 {
+		others := map[string]string{}
+		w.work(func(r queue.Record) queue.Settlement {
+			others[r.Key] = r.Known.Otherwise
+			return failed(r)
+		})
+		if !maps.Equal(others, want) {
+			t.Fatalf("other keys %q, want %q", others, want)
+		}
+		w.retry(queue.Retry{})
+	}
+	if n := strings.Count(w.listText(queue.ListFailed), "\ta+b\ta b\t"); n != 3 {
+		t.Errorf("%d failed lines name the key as it was sent, want 3:\n%s", n, w.listText(queue.ListFailed))
+	}
+	w.work(synced)
+	w.total(task.Counts{Requested: 2, Synced: 2, Bytes: 20})
 }

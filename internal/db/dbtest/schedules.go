@@ -42,6 +42,9 @@ func testSchedules(t *testing.T, open Open) {
 	if !d.At.IsZero() || d.Task != w.task.ID || d.Schedule != (task.Schedule{Cron: "0 3 * * *", Zone: "Asia/Tokyo", Missed: "skip"}) {
 		t.Fatalf("new: %+v", d)
 	}
+	if age := w.clock.Now().Sub(d.SetAt); age < -time.Minute || age > time.Minute {
+		t.Fatalf("set at %s", d.SetAt)
+	}
 	first := w.clock.Now().Add(time.Hour).Truncate(time.Microsecond)
 	if moved, last, err := w.s.MoveSchedule(t.Context(), queue.ScheduleMove{Due: d, Next: first}); err != nil || !moved || last.Outcome != "" {
 		t.Fatalf("the first start worked out: %v, %+v, %v", moved, last, err)

@@ -24,6 +24,9 @@ func (b *Bucket) Copy(ctx context.Context, key string, src objstore.CopySource, 
 	if err := b.checkPut(ctx, op, key, cond); err != nil {
 		return objstore.Written{}, err
 	}
+	if err := checkEncrypt(op, key, &opt); err != nil {
+		return objstore.Written{}, err
+	}
 	if src.Offset != 0 || src.Length != 0 {
 		return objstore.Written{}, invalid(op, key, "a range needs CopyPart")
 	}

@@ -16,6 +16,9 @@ func (b *Bucket) CreateMultipart(ctx context.Context, key string, opt objstore.P
 	if err := b.checkPut(ctx, op, key, condition{}); err != nil {
 		return "", err
 	}
+	if err := checkEncrypt(op, key, &opt); err != nil {
+		return "", err
+	}
 	id := rand.Text()
 	if err := b.createUpload(id, key, opt); err != nil {
 		return "", b.writeError(op, key, err)

@@ -263,3 +263,14 @@ func (r *body) changed() error {
 }
 
 func (r *body) Close() error { return r.file.Close() }
+
+// Restore implements objstore.Bucket: nothing is archived in a directory.
+func (b *Bucket) Restore(ctx context.Context, key string, _ int) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if key == "" {
+		return keyError("restore", key, "empty key")
+	}
+	return &objstore.Error{Kind: objstore.ErrUnsupported, Op: "restore", Key: key, Message: "nothing is archived in a directory"}
+}

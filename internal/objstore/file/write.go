@@ -27,6 +27,9 @@ type condition struct {
 func (b *Bucket) Put(ctx context.Context, key string, body io.Reader, size int64, opt objstore.PutOptions) (objstore.Written, error) {
 	cond := condition{absent: opt.IfAbsent, match: opt.IfMatch}
 	err := checkRequest(ctx, "put", key, size)
+	if err == nil {
+		err = checkEncrypt("put", key, &opt)
+	}
 	// What is cheap to write is checked once only, when it gets its name.
 	if err == nil && (size > bufferSize || b.flushFiles) {
 		err = b.preview("put", key, cond)
@@ -50,6 +53,14 @@ func (b *Bucket) Put(ctx context.Context, key string, body io.Reader, size int64
 	a := newAttrs(opt)
 	a.crc64 = objstore.Checksum{Sum: sum, Set: true}
 	return b.publish("put", key, t, a, cond)
+}
+
+// checkEncrypt refuses to encrypt: files are as their file system keeps them.
+func checkEncrypt(op, key string, opt *objstore.PutOptions) error {
+	if opt.Encrypt == "" {
+		return nil
+	}
+	return &objstore.Error{Kind: objstore.ErrEncryption, Op: op, Key: key, Message: "a directory does not encrypt its files"}
 }
 
 // checkRequest fails for what no bucket can do.

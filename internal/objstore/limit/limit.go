@@ -263,6 +263,11 @@ func (b *bucket) DeleteMany(ctx context.Context, keys []string) (perKey []error,
 	return perKey, err
 }
 
+// Restore takes a slot of the writes: it changes the store, and no body is open beside it.
+func (b *bucket) Restore(ctx context.Context, key string, days int) error {
+	return b.e.within(ctx, b.e.writes, true, func() error { return b.Bucket.Restore(ctx, key, days) })
+}
+
 // Tags takes no slot: it is asked for beside an open body, and a second slot of
 // the same gate would let full gates wait for each other.
 func (b *bucket) Tags(ctx context.Context, key string) (map[string]string, error) {

@@ -32,7 +32,7 @@ func (b *Bucket) CreateMultipart(ctx context.Context, key string, opt objstore.P
 	if b.caps.MaxParts == 0 {
 		return "", fail(op, key, objstore.ErrUnsupported, "")
 	}
-	if err := b.checkMeta(op, key, &opt); err != nil {
+	if err := b.checkPut(op, key, &opt); err != nil {
 		return "", err
 	}
 	opt.Meta, opt.Tags = maps.Clone(opt.Meta), maps.Clone(opt.Tags)

@@ -18,7 +18,7 @@ func (b *Bucket) Put(ctx context.Context, key string, body io.Reader, size int64
 	if b.caps.MaxPut > 0 && size > b.caps.MaxPut {
 		return objstore.Written{}, fail("put", key, objstore.ErrTooLarge, "")
 	}
-	if err := b.checkMeta("put", key, &opt); err != nil {
+	if err := b.checkPut("put", key, &opt); err != nil {
 		return objstore.Written{}, err
 	}
 	data, sum, err := receive(ctx, "put", key, body, size)
@@ -51,8 +51,19 @@ func receive(ctx context.Context, op, key string, body io.Reader, size int64) ([
 	return data, objstore.UpdateCRC64(0, data), ctx.Err()
 }
 
-// checkMeta refuses more user metadata than the store holds.
-func (b *Bucket) checkMeta(op, key string, opt *objstore.PutOptions) error {
+// Restore implements objstore.Bucket: nothing is archived here.
+func (b *Bucket) Restore(ctx context.Context, key string, _ int) error {
+	if err := b.begin(ctx, "restore", key); err != nil {
+		return err
+	}
+	return fail("restore", key, objstore.ErrUnsupported, "nothing is archived in memory")
+}
+
+// checkPut refuses more user metadata than the store holds, and to encrypt.
+func (b *Bucket) checkPut(op, key string, opt *objstore.PutOptions) error {
+	if opt.Encrypt != "" {
+		return fail(op, key, objstore.ErrEncryption, "objects in memory are not encrypted")
+	}
 	if !b.caps.Meta || b.caps.MaxMeta == 0 {
 		return nil
 	}
@@ -110,7 +121,7 @@ func (b *Bucket) Copy(ctx context.Context, key string, src objstore.CopySource, 
 	if err := b.begin(ctx, "copy", key); err != nil {
 		return objstore.Written{}, err
 	}
-	if err := b.checkMeta("copy", key, &opt); err != nil {
+	if err := b.checkPut("copy", key, &opt); err != nil {
 		return objstore.Written{}, err
 	}
 	if src.Offset != 0 || src.Length != 0 {

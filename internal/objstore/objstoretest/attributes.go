@@ -16,6 +16,8 @@ import (
 
 // attributeTests check what stands beside the bytes of an object.
 var attributeTests = []check{
+	{"Encryption", testEncryption},
+	{"Restore", testRestore},
 	{"Attributes", testAttributes},
 	{"MetaLimit", testMetaLimit},
 	{"Tags", testTags},

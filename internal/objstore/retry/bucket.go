@@ -111,6 +111,10 @@ func (b *bucket) DeleteMany(ctx context.Context, keys []string) (perKey []error,
 	return perKey, err
 }
 
+func (b *bucket) Restore(ctx context.Context, key string, days int) error {
+	return b.policy.Do(ctx, func() error { return b.Bucket.Restore(ctx, key, days) })
+}
+
 func (b *bucket) Tags(ctx context.Context, key string) (tags map[string]string, err error) {
 	err = b.policy.Do(ctx, func() error {
 		tags, err = b.Bucket.Tags(ctx, key)

@@ -26,6 +26,18 @@ func TestContractMinIO(t *testing.T) {
 	})
 }
 
+// kmsKey is what MinIO encrypts with: the name of a key and 32 bytes in base64.
+const kmsKey = "MINIO_KMS_SECRET_KEY=test:bG9ja3N0ZXAtdGVzdC1rZXktb2YtMzItYnl0ZXMtMDA="
+
+// TestContractMinIOEncrypts runs the suite against MinIO with a key service.
+func TestContractMinIOEncrypts(t *testing.T) {
+	t.Parallel()
+	onServer(t, s3server.MinIO(t, kmsKey), objstoretest.Defects{
+		Unlisted: []string{"beside/child", "below/child", "below/child/grandchild"},
+		Loses:    []string{"expires"},
+	})
+}
+
 // onServer runs the suite with a fresh bucket of srv each time. The provider is
 // not named: the driver recognizes the server.
 func onServer(t *testing.T, srv s3server.Server, known objstoretest.Defects) {

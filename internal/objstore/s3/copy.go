@@ -39,6 +39,7 @@ func (b *Bucket) Copy(ctx context.Context, key string, src objstore.CopySource, 
 	} else if opt.Class != "" {
 		r.setFor(storageClass, "x-amz-storage-class", opt.Class)
 	}
+	r.encrypt(opt.Encrypt)
 	if t.condCopy {
 		r.condition(t.Conditional, opt.IfAbsent, opt.IfMatch)
 	}

@@ -56,7 +56,7 @@ func info(key string, h http.Header) objstore.Info {
 	}
 	in.Version = version(h)
 	in.CRC64 = fullChecksum(h)
-	in.OpaqueETag = opaqueETag(h)
+	in.OpaqueETag, in.Encryption = opaqueETag(h), first(h, encryption)
 	in.Parts = partsOf(in.ETag)
 	if v := first(h, "X-Amz-Mp-Parts-Count"); v != "" {
 		in.Parts, _ = strconv.Atoi(v)
@@ -130,11 +130,14 @@ func encodeCRC64(sum uint64) string {
 
 func base64Text(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 
+// encryption is the field by which encryption is asked for and told.
+const encryption = "X-Amz-Server-Side-Encryption"
+
 // opaqueETag reports whether the object is encrypted in a way that makes its ETag
 // no MD5: with keys of a managed service or of the client ("Using server-side
 // encryption", S3 API reference, Object).
 func opaqueETag(h http.Header) bool {
-	return strings.HasPrefix(first(h, "X-Amz-Server-Side-Encryption"), "aws:") ||
+	return strings.HasPrefix(first(h, encryption), "aws:") ||
 		first(h, "X-Amz-Server-Side-Encryption-Customer-Algorithm") != ""
 }
 
@@ -164,5 +167,6 @@ func partsOf(etag string) int {
 func written(h http.Header) objstore.Written {
 	return objstore.Written{
 		ETag: unquote(first(h, "Etag")), Version: version(h), CRC64: fullChecksum(h), OpaqueETag: opaqueETag(h),
+		Encryption: first(h, encryption),
 	}
 }

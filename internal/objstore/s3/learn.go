@@ -46,6 +46,8 @@ var features = [...]struct {
 func (b *Bucket) learn(ctx context.Context, r *request, ref *refusal, p *place, k *keys) (bool, error) {
 	switch {
 	case b.learnClock(r, ref), b.learnRegion(r, ref, p), b.learnKeys(ctx, r, ref, k):
+	case r.encrypts && refusesEncryption(ref):
+		return false, nil
 	default:
 		f, lasting := refusedFeature(ref, r.uses&^r.dropped)
 		if f == 0 {
@@ -58,6 +60,9 @@ func (b *Bucket) learn(ctx context.Context, r *request, ref *refusal, p *place, 
 	}
 	if r.rewind() {
 		return true, nil
+	}
+	if r.encrypts && refusesSomething(ref) {
+		return false, nil
 	}
 	b.keep(r)
 	return false, &objstore.Error{

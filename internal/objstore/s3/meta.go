@@ -48,6 +48,15 @@ func (r *request) describe(t *traits, opt *objstore.PutOptions) (dropped []strin
 	return dropped
 }
 
+// encrypt asks for the object to be encrypted. No refusal takes it out again: what is
+// to be encrypted is not stored otherwise.
+func (r *request) encrypt(how string) {
+	if how != "" {
+		r.set("x-amz-server-side-encryption", how)
+		r.encrypts = true
+	}
+}
+
 // tag adds the tags to a write where the store takes them with it, and reports
 // whether a request of its own is needed for them.
 func (r *request) tag(t *traits, tags map[string]string) (later bool) {

@@ -24,6 +24,7 @@ func (b *Bucket) CreateMultipart(ctx context.Context, key string, opt objstore.P
 	r.query, r.once = "uploads=", true
 	rest := unkept{dropped: r.describe(t, &opt), tags: opt.Tags}
 	rest.tagLater = r.tag(t, opt.Tags)
+	r.encrypt(opt.Encrypt)
 	if t.ChecksumComplete {
 		r.setFor(checksums, "x-amz-checksum-algorithm", "CRC64NVME")
 		r.setFor(checksums, "x-amz-checksum-type", "FULL_OBJECT")

@@ -44,6 +44,9 @@ var overrides = map[string]func(t *traits, value string) error{
 	"meta-encoding": func(t *traits, v string) error {
 		return pick(v, &t.rfc2047, map[string]bool{"rfc2047": true, "utf8": false})
 	},
+	"restore-tier": func(t *traits, v string) error {
+		return pick(v, &t.restoreTier, map[string]string{"Standard": "Standard", "Expedited": "Expedited", "Bulk": "Bulk"})
+	},
 	"part-layout":   flag(func(t *traits) *bool { return &t.PartLayout }),
 	"path-keys":     flag(func(t *traits) *bool { return &t.pathKeys }),
 	"stores-torn":   flag(func(t *traits) *bool { return &t.storesTorn }),

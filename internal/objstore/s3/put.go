@@ -21,6 +21,7 @@ func (b *Bucket) Put(ctx context.Context, key string, body io.Reader, size int64
 	r := newRequest("put", http.MethodPut, key)
 	dropped := r.describe(t, &opt)
 	tagLater := r.tag(t, opt.Tags)
+	r.encrypt(opt.Encrypt)
 	r.condition(t.Conditional, opt.IfAbsent, opt.IfMatch)
 	if opt.CRC64.Set && t.ChecksumPut {
 		r.setFor(checksums, "x-amz-checksum-crc64nvme", encodeCRC64(opt.CRC64.Sum))

@@ -35,6 +35,7 @@ type request struct {
 
 	slow     bool    // the answer may take as long as the store takes to move an object
 	once     bool    // repeating it by itself could do harm
+	encrypts bool    // it asks for encryption
 	uses     feature // what of the store it relies on
 	dropped  feature // what of that was left out because the store refused it
 	lasting  feature // what of that no other request need try

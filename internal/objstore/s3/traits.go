@@ -35,6 +35,7 @@ type traits struct {
 	onlyUTF8             bool   // other keys cannot even be asked for
 	expiresDate          bool   // Expires is kept only when it is a date
 	copyNoExpires        bool   // a copy that keeps the source's attributes loses Expires
+	restoreTier          string // named when an archived object is asked back; "" leaves it to the store
 	reserved             string // prefix of keys the store keeps for itself
 	storesTorn           bool   // what arrived of a broken upload is stored (framed.go)
 	hosts                []string

@@ -102,6 +102,10 @@ var kinds = map[string]error{
 	"BandwidthExceeded":    objstore.ErrThrottled,
 	"QoSLimitExceeded":     objstore.ErrThrottled,
 
+	"KMS.ThrottlingException":        objstore.ErrThrottled,
+	"KMS.DependencyTimeoutException": objstore.ErrUnavailable,
+	"KMS.KMSInternalException":       objstore.ErrUnavailable,
+
 	"ConditionalRequestConflict": objstore.ErrUnavailable,
 	"OperationAborted":           objstore.ErrUnavailable,
 	"InternalError":              objstore.ErrUnavailable,
@@ -115,6 +119,8 @@ var kinds = map[string]error{
 	"NotImplemented":     objstore.ErrUnsupported,
 	"MethodNotAllowed":   objstore.ErrUnsupported,
 	"InvalidObjectState": objstore.ErrArchived,
+	// A copy inside the store says this of its source.
+	"ObjectNotInActiveTierError": objstore.ErrArchived,
 
 	"EntityTooLarge": objstore.ErrTooLarge,
 
@@ -179,6 +185,8 @@ func (b *Bucket) refused(r *request, ref *refusal) error {
 		Code: ref.code, Message: b.redact(ref.message), RequestID: ref.id, RetryAfter: ref.retryAfter,
 	}
 	switch {
+	case r.encrypts && (refusesEncryption(ref) || refusesSomething(ref)):
+		e.Kind = objstore.ErrEncryption
 	case ref.status == http.StatusServiceUnavailable && ref.code == "" && ref.retryAfter > 0:
 		e.Kind = objstore.ErrThrottled
 	case ref.status == http.StatusNotFound && ref.code == "" && r.key == "":

@@ -26,6 +26,7 @@ const (
 	Delete     Op = "delete"
 	DeleteMany Op = "delete-many"
 	SetTags    Op = "set-tags"
+	Restore    Op = "restore"
 )
 
 // Writes reports whether the operation changes the store.

@@ -97,6 +97,11 @@ func (b *Bucket) DeleteMany(ctx context.Context, keys []string) (perKey []error,
 	return keep(perKey, err), err
 }
 
+// Restore implements objstore.Bucket.
+func (b *Bucket) Restore(ctx context.Context, key string, days int) error {
+	return b.through(ctx, Restore, key, 0, func() error { return b.Bucket.Restore(ctx, key, days) })
+}
+
 // SetTags implements objstore.Bucket.
 func (b *Bucket) SetTags(ctx context.Context, key string, tags map[string]string) error {
 	return b.through(ctx, SetTags, key, 0, func() error { return b.Bucket.SetTags(ctx, key, tags) })

@@ -23,9 +23,9 @@ const (
 	Early                 // like Answer, before the request's body is read
 )
 
-// Fault breaks requests. Op is the server's name of a request: list, get, head,
+// Fault breaks requests. Op is the server's name of a request: list, list-buckets, get, head,
 // put, delete, delete-many, copy, create, put-part, copy-part, list-parts,
-// complete, abort, tags, set-tags.
+// complete, abort, tags, set-tags, restore.
 type Fault struct {
 	Op   string // "" is any
 	Key  string // "" is any

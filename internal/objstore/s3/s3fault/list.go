@@ -13,6 +13,22 @@ import (
 	"strings"
 )
 
+// listBuckets answers ListBuckets, in one page as stores of before 2024 do.
+func (s *Server) listBuckets(w http.ResponseWriter) {
+	type entry struct{ Name, CreationDate string }
+	var doc struct {
+		XMLName xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListAllMyBucketsResult"`
+		Owner   struct{ ID string }
+		Buckets []entry `xml:"Buckets>Bucket"`
+	}
+	doc.Owner.ID = "1"
+	for _, name := range slices.Sorted(maps.Keys(s.buckets)) {
+		doc.Buckets = append(doc.Buckets, entry{name, "2026-01-02T03:04:05.000Z"})
+	}
+	w.Header().Set("Content-Type", "application/xml")
+	writeXML(w, &doc)
+}
+
 // list answers ListObjects and ListObjectsV2. Pages are written by hand: the
 // options want things that encoding/xml would not write.
 func (s *Server) list(w http.ResponseWriter, a *ask, b *bucket) *refusal {

@@ -31,6 +31,7 @@ func (s *Server) create(w http.ResponseWriter, a *ask) {
 	u := &upload{key: a.key, parts: make(map[int]*object), announced: a.Header.Get("X-Amz-Checksum-Algorithm")}
 	s.dress(a, &u.object)
 	s.uploads[id] = u
+	s.answerSealed(w, &u.object)
 	var doc struct {
 		XMLName  xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ InitiateMultipartUploadResult"`
 		Bucket   string
@@ -168,6 +169,7 @@ func (s *Server) complete(w http.ResponseWriter, a *ask, b *bucket) *refusal {
 	}
 	o.data = data.Bytes()
 	o.etag = fmt.Sprintf("%x-%d", sums.Sum(nil), len(doc.Part))
+	o.etag = o.sealed(o.etag)
 	o.crc = objstore.UpdateCRC64(0, o.data)
 	o.mtime = s.now().UTC().Truncate(time.Millisecond)
 	if v := a.Header.Get("X-Amz-Checksum-Crc64nvme"); v != "" && v != crcText(o.crc) {
@@ -185,6 +187,7 @@ func (s *Server) complete(w http.ResponseWriter, a *ask, b *bucket) *refusal {
 		ChecksumType      string `xml:",omitempty"`
 	}
 	answer.ETag = `"` + o.etag + `"`
+	s.answerSealed(w, &o)
 	if s.opt.RefuseChecksums == 0 {
 		answer.ChecksumCRC64NVME, answer.ChecksumType = crcText(o.crc), "FULL_OBJECT"
 	}

@@ -42,6 +42,10 @@ type object struct {
 	class  string
 	parts  []int // sizes
 	mtime  time.Time
+
+	encryption string // as it was asked for
+	asked      bool   // it is being restored, or was
+	thaws      time.Time
 }
 
 var noSuchKey = &refusal{status: http.StatusNotFound, code: "NoSuchKey", message: "The specified key does not exist."}
@@ -105,6 +109,10 @@ func (s *Server) answerHeader(w http.ResponseWriter, a *ask, o *object) {
 	if o.class != "" {
 		h.Set("X-Amz-Storage-Class", o.class)
 	}
+	s.answerArchived(h, o)
+	if o.encryption != "" {
+		h.Set(encryption, o.encryption)
+	}
 	if len(o.tags) > 0 {
 		h.Set("X-Amz-Tagging-Count", strconv.Itoa(len(o.tags)))
 	}
@@ -125,6 +133,9 @@ func (s *Server) get(w http.ResponseWriter, a *ask, b *bucket) *refusal {
 	}
 	if m := a.Header.Get("If-Match"); m != "" && !s.opt.NoIfMatch && strings.Trim(m, `"`) != o.etag {
 		return &refusal{status: http.StatusPreconditionFailed, code: "PreconditionFailed"}
+	}
+	if a.op == "get" && s.archived(o) {
+		return &refusal{http.StatusForbidden, "InvalidObjectState", "The operation is not valid for the object's storage class", false}
 	}
 	from, to, status := 0, len(o.data), http.StatusOK
 	switch {
@@ -229,10 +240,12 @@ func (s *Server) put(w http.ResponseWriter, a *ask, b *bucket) *refusal {
 func (s *Server) dress(a *ask, o *object) {
 	o.header, o.class, o.mtime = s.stored(a.Header), a.Header.Get("X-Amz-Storage-Class"), s.now().UTC().Truncate(time.Millisecond)
 	o.tags, _ = url.ParseQuery(a.Header.Get("X-Amz-Tagging"))
+	s.seal(a, o)
 }
 
 func (s *Server) answerStored(w http.ResponseWriter, o *object) {
 	w.Header().Set("Etag", `"`+o.etag+`"`)
+	s.answerSealed(w, o)
 	if s.opt.RefuseChecksums == 0 {
 		w.Header().Set("X-Amz-Checksum-Crc64nvme", crcText(o.crc))
 		w.Header().Set("X-Amz-Checksum-Type", "FULL_OBJECT")
@@ -254,6 +267,13 @@ func (s *Server) source(a *ask) (*object, *refusal) {
 	if m := a.Header.Get("X-Amz-Copy-Source-If-Match"); m != "" && strings.Trim(m, `"`) != o.etag {
 		return nil, &refusal{status: http.StatusPreconditionFailed, code: "PreconditionFailed"}
 	}
+	if s.archived(o) {
+		code := "ObjectNotInActiveTierError"
+		if a.op == "copy-part" {
+			code = "InvalidObjectState"
+		}
+		return nil, &refusal{http.StatusForbidden, code, "The source object of the COPY action is not in the active tier", false}
+	}
 	return o, nil
 }
 
@@ -274,6 +294,7 @@ func (s *Server) copy(w http.ResponseWriter, a *ask, b *bucket) *refusal {
 		o.tags = from.tags
 	}
 	b.set(a.key, o)
+	s.answerSealed(w, o)
 	var doc struct {
 		XMLName      xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ CopyObjectResult"`
 		ETag         string

@@ -44,6 +44,8 @@ func (a *ask) kind() string {
 		return "head"
 	case http.MethodGet:
 		switch {
+		case a.bucket == "":
+			return "list-buckets"
 		case a.key == "":
 			return "list"
 		case q.Has("uploadId"):
@@ -72,6 +74,8 @@ func (a *ask) kind() string {
 			return "create"
 		case q.Has("uploadId"):
 			return "complete"
+		case q.Has("restore"):
+			return "restore"
 		}
 	case http.MethodDelete:
 		if q.Has("uploadId") {
@@ -101,6 +105,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		status = refuse(w, r, http.StatusBadRequest, "IncompleteBody", "")
 		return
 	}
+	if a.op == "restore" {
+		s.keepBody(n, a.body)
+	}
 	if s.opt.Name != "" {
 		w.Header().Set("Server", s.opt.Name)
 	}
@@ -125,6 +132,12 @@ func (s *Server) record(a *ask) int {
 	return len(s.seen) - 1
 }
 
+func (s *Server) keepBody(n int, body []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen[n].Body = body
+}
+
 func (s *Server) answered(n, status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,6 +157,10 @@ func (s *Server) dispatch(w http.ResponseWriter, a *ask) int {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if a.op == "list-buckets" {
+		s.listBuckets(w)
+		return http.StatusOK
+	}
 	b := s.buckets[a.bucket]
 	if b == nil {
 		if s.opt.SilentMissing {
@@ -179,6 +196,8 @@ func (s *Server) dispatch(w http.ResponseWriter, a *ask) int {
 		r = s.complete(w, a, b)
 	case "abort":
 		r = s.abort(w, a)
+	case "restore":
+		return s.restore(w, a, b)
 	case "tags", "set-tags":
 		r = s.tagging(w, a, b)
 	default:
@@ -212,6 +231,8 @@ func (s *Server) unwanted(a *ask) *refusal {
 		return no(o.RefuseChecksums, "x-amz-checksum-crc64nvme")
 	case write && o.RefuseConditions != 0 && (has("If-Match") || has("If-None-Match")):
 		return no(o.RefuseConditions, "If-None-Match")
+	case write && o.RefuseEncryption != 0 && has("X-Amz-Server-Side-Encryption"):
+		return &refusal{o.RefuseEncryption, "NotImplemented", "Server side encryption specified but KMS is not configured", false}
 	case write && o.RefuseTagging != 0 && has("X-Amz-Tagging"):
 		return no(o.RefuseTagging, "x-amz-tagging")
 	}

@@ -55,10 +55,21 @@ type Options struct {
 	NoPartNumber     bool // partNumber is ignored
 	NoIfMatch        bool // If-Match of reads is ignored
 	StoresTorn       bool // what arrived of a broken body is stored
+	RefuseEncryption int  // status for writes to be encrypted
 	EncodedMeta      bool // metadata is decoded when stored and answered as RFC 2047, as on AWS
 	// SilentMissing answers 404 to everything about a bucket that is gone without a
 	// body, so that it looks like a missing key.
 	SilentMissing bool
+
+	// Archives makes objects of the classes GLACIER and DEEP_ARCHIVE unreadable until
+	// they are restored: by Thaw, or when ThawAfter is set that long after they were
+	// asked back.
+	Archives  bool
+	ThawAfter time.Duration
+	// Encrypts obeys x-amz-server-side-encryption; else it is ignored. QuietEncryption
+	// tells it to those who ask for the object alone, not in the answer to a write.
+	Encrypts        bool
+	QuietEncryption bool
 }
 
 // Server is a running server; it ends with its test.
@@ -81,6 +92,7 @@ type Request struct {
 	Status          int // of the answer; 0 when there was none
 	Header          http.Header
 	Query           string
+	Body            []byte // of those that restore
 	Remote          string // address of the client's end of the connection
 }
 
