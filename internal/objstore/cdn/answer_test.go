@@ -329,6 +329,39 @@ func TestGoneAtTheBucket(t *testing.T) {
 	}
 }
 
+// What a store denies to its CDN because it is archived is archived, and no denial.
+func TestArchivedObject(t *testing.T) {
+	t.Parallel()
+	b, o, _ := pair(t)
+	o.answer(func(w http.ResponseWriter, _ *http.Request, _ func(http.ResponseWriter, *http.Request)) bool {
+		w.WriteHeader(http.StatusForbidden)
+		return true
+	})
+	for class, want := range map[string]error{
+		"": objstore.ErrDenied, "STANDARD_IA": objstore.ErrDenied, "GLACIER_IR": objstore.ErrDenied,
+		"GLACIER": objstore.ErrArchived, "DEEP_ARCHIVE": objstore.ErrArchived, "ColdArchive": objstore.ErrArchived,
+	} {
+		described := &classified{Bucket: b, class: class}
+		put(t, b, "k", "1")
+		_, err := read(t, o.client(t).Wrap(described, cdn.Options{}), "k", objstore.OpenOptions{})
+		if !errors.Is(err, want) {
+			t.Errorf("%q: %v", class, err)
+		}
+	}
+}
+
+// classified says that all objects are of one storage class.
+type classified struct {
+	objstore.Bucket
+	class string
+}
+
+func (c *classified) Stat(ctx context.Context, key string) (objstore.Info, error) {
+	info, err := c.Bucket.Stat(ctx, key)
+	info.Class = c.class
+	return info, err
+}
+
 func TestLook(t *testing.T) {
 	t.Parallel()
 	b, o, _ := pair(t)

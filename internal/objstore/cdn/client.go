@@ -155,7 +155,7 @@ func (c *Client) get(ctx context.Context, want wanted) (content *objstore.Conten
 	}
 	resp, err := c.send(ctx, want.key, span)
 	if err != nil {
-		return nil, "", missing(err)
+		return nil, "", c.explain(err, &want.info)
 	}
 	b := &body{src: resp.Body, client: c, key: want.key, left: want.length}
 	if err := c.judge(want, resp, b); err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/objstore"
@@ -79,13 +80,31 @@ func hostOf(location string) string {
 	return strconv.Quote(u.Host)
 }
 
-// missing makes a missing object a passing trouble: the bucket has just said that it is
-// there, so that it is not gone, whatever a cache remembers.
-func missing(err error) error {
-	if e, ok := errors.AsType[*objstore.Error](err); ok && errors.Is(e.Kind, objstore.ErrNotFound) {
+// explain judges a refusal by what the bucket says of the object.
+//
+//	missing            a passing trouble: the bucket has it, whatever a cache remembers
+//	denied, archived   archived: what a store denies to a CDN that asks for such an object
+func (c *Client) explain(err error, info *objstore.Info) error {
+	e, ok := errors.AsType[*objstore.Error](err)
+	switch {
+	case !ok:
+	case errors.Is(e.Kind, objstore.ErrNotFound):
 		e.Kind = objstore.ErrUnavailable
+	case errors.Is(e.Kind, objstore.ErrDenied) && archived(info.Class):
+		e.Kind = objstore.ErrArchived
+		e.Message += ", and the object is of class " + info.Class
 	}
 	return err
+}
+
+// archived says whether objects of a storage class must be restored before they are read.
+// The names are those of AWS, OBS, Alibaba Cloud, Tencent Cloud and Kingsoft Cloud.
+func archived(class string) bool {
+	switch strings.ToUpper(strings.ReplaceAll(class, "_", "")) {
+	case "GLACIER", "DEEPARCHIVE", "COLD", "ARCHIVE", "COLDARCHIVE", "DEEPCOLDARCHIVE":
+		return true
+	}
+	return false
 }
 
 // refusedRange says whether an error is the answer 416.
