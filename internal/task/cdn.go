@@ -12,10 +12,10 @@ import (
 // value is none. It holds no secret: a key that requests are signed with is sealed with
 // the task.
 type CDN struct {
-	Protocol string `json:"protocol"` // http or https
-	Domain   string `json:"domain"`   // HOST or HOST:PORT
+	Protocol string `json:"protocol" enum:"http,https"`
+	Domain   string `json:"domain" doc:"HOST or HOST:PORT"`
 	// Authentication is how requests prove that they may read; empty: NONE.
-	Authentication Authentication `json:"authentication,omitempty"`
+	Authentication Authentication `json:"authentication,omitempty" doc:"How requests are signed, as Huawei OMS names it; without it they are not. Kinds that need a key are given with the OMS API alone"`
 }
 
 // Authentication is a rule by which requests to a CDN are signed. The names are those of

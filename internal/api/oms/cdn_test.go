@@ -347,4 +347,12 @@ func TestOperatorAllowsDomains(t *testing.T) {
 	if code := change(); code != "<nil>" {
 		t.Errorf("none: %s", code)
 	}
+	for host, want := range map[string]int{d.host(): 201, "169.254.169.254": 400, "localhost": 400} {
+		body := fmt.Sprintf(`{"name":"by http","source":{"endpoint":"aws","bucket":"src"},"destination":{"endpoint":"obs","bucket":"dst2"},"options":{"source_cdn":{"protocol":"http","domain":%q}}}`, host)
+		req := w.request(w.operator, "POST", "/api/v1/tasks", body)
+		req.SetBasicAuth(w.operator.id, w.operator.secret)
+		if a := w.send(req); a.status != want || want == 400 && !strings.Contains(string(a.body), control.CodeCDNHost) {
+			t.Errorf("%s through /api/v1: %d %s", host, a.status, a.body)
+		}
+	}
 }
