@@ -68,7 +68,7 @@ func (c *cli) serveCommand() *cobra.Command {
 	f.IntVar(&cfg.OMS.EventKeys, "oms-event-keys", 10, "OMS: most keys of one request of events, up to 100")
 	f.StringVar(&cfg.OMS.KeyForm, "oms-keys", "form", "OMS: encoding of event keys: form (+ is a space), path (+ is a plus)")
 	f.IntVar(&cfg.OMS.MaxTasks, "oms-max-tasks", 0, "OMS: most synchronization tasks of a project made by its API (default no limit)")
-	f.StringArrayVar(&cfg.OMS.AllowHosts, "oms-allow-host", nil, "OMS: HOST, HOST:PORT or *.DOMAIN of stores that clients may name by address instead of a region; repeatable (default none)")
+	f.StringArrayVar(&cfg.OMS.AllowHosts, "oms-allow-host", nil, "OMS: HOST, HOST:PORT or *.DOMAIN of stores that clients may name by address instead of a region, and of CDNs that sources are read from; repeatable (default none)")
 	f.BoolVar(&cfg.OMS.UnsignedPayload, "oms-unsigned-payload", false, "OMS: take requests whose signature leaves the body out (signed X-Sdk-Content-Sha256: UNSIGNED-PAYLOAD); only behind TLS")
 	f.Var(&cfg.Keep.Jobs, "keep-jobs", "how long ended jobs stay, e.g. 90d, 2y, forever; totals and the audit chain stay for ever")
 	f.Var(&cfg.Keep.Failures, "keep-failures", "how long failed records stay whose key has ended otherwise since")

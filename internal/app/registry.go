@@ -47,9 +47,11 @@ type registry struct {
 	ends   map[task.ID]*openEnds
 	stores map[endpointName]*openEndpoint
 
-	ours     sync.Map // task.ID → true: there is, or was, such a task
-	memories sync.Map // endpointName → *mem.Service: stores that end with the process
-	paces    sync.Map // task.ID → *limit.Pace: bandwidth, which outlives versions of a task
+	hosts    control.Hosts // whose domains may be CDNs of sources
+	domains  sync.Map      // address → *domain
+	ours     sync.Map      // task.ID → true: there is, or was, such a task
+	memories sync.Map      // endpointName → *mem.Service: stores that end with the process
+	paces    sync.Map      // task.ID → *limit.Pace: bandwidth, which outlives versions of a task
 }
 
 type endpointName struct {
@@ -145,6 +147,9 @@ func (r *registry) newEnds(ctx context.Context, k task.Task, src, dst *openEndpo
 	if err != nil {
 		return nil, worker.Refused(k, transfer.Source, err)
 	}
+	if from, err = r.throughCDN(k, src, from); err != nil {
+		return nil, err
+	}
 	to, err := dst.bucket(ctx, k.Destination.Bucket)
 	if err != nil {
 		return nil, worker.Refused(k, transfer.Destination, err)
@@ -238,6 +243,7 @@ func wrapDriver(b objstore.Bucket, limits *limit.Endpoint) objstore.Bucket {
 
 // Close drops idle connections.
 func (r *registry) Close() error {
+	r.closeDomains()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var errs []error

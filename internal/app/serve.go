@@ -100,9 +100,9 @@ func NewService(ctx context.Context, cfg ServeConfig) (_ *Service, err error) {
 	s.lags.store = s.db
 	s.box = box
 	s.stores = newRegistry(s.db, box, cfg.Log)
-	s.stores.skew = cfg.VerifySkew
+	s.stores.hosts, s.stores.skew = cfg.OMS.AllowHosts, cfg.VerifySkew
 	s.in = queue.NewCommitter(s.db, queue.CommitterConfig{})
-	s.control = control.New(control.Config{Store: changingStore{s.db, s.stores}, Accept: s.in, Box: box, Stores: s.stores, KeyRate: cfg.KeyRate})
+	s.control = control.New(control.Config{Store: changingStore{s.db, s.stores}, Accept: s.in, Box: box, Stores: s.stores, KeyRate: cfg.KeyRate, Hosts: cfg.OMS.AllowHosts})
 	s.metrics = newServiceMetrics(s)
 	if err := s.ensureKey(ctx); err != nil {
 		return nil, err

@@ -65,7 +65,7 @@ type OMS struct {
 	EventKeys  int      // most keys of one request of events; 0: 10
 	KeyForm    string   // how they are encoded: form or path; "" is form
 	MaxTasks   int      // of a project; 0: no limit
-	AllowHosts []string // hosts of stores that clients may name by their address
+	AllowHosts []string // hosts of stores that clients may name by their address, and of CDNs of sources
 	// UnsignedPayload takes signatures that say that they leave the body out.
 	UnsignedPayload bool
 }

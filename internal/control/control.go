@@ -83,6 +83,8 @@ type Config struct {
 	Box    *secret.Box
 	// Stores opens buckets; nil: whatever needs one is Unavailable.
 	Stores Stores
+	// Hosts are those whose domains clients may have as CDNs of sources; empty: none.
+	Hosts Hosts
 	// KeyRate is how many requests a second one access key may make, in bursts of up to
 	// two seconds' worth. 0: 10,000; negative: no limit.
 	KeyRate float64

@@ -20,6 +20,9 @@ import (
 // A directory has no use for credentials.
 type Given struct {
 	Source, Destination Credentials
+	// CDNKey is what requests to the task's CDN are signed with; empty: its authentication
+	// needs none.
+	CDNKey secret.String
 }
 
 // Codes of what given credentials can be wrong about.
@@ -35,6 +38,7 @@ const (
 type sealedGiven struct {
 	Source      *sealedCredentials `json:"source,omitempty"`
 	Destination *sealedCredentials `json:"destination,omitempty"`
+	CDNKey      string             `json:"cdn_key,omitempty"`
 }
 
 func givenPurpose(id task.ID) string { return "task:" + string(id) }
@@ -72,9 +76,15 @@ func (c *Control) admit(e task.Endpoint, k Credentials, code string) (keep bool,
 	return false, nil
 }
 
-// seal admits the given pairs and returns what a task keeps of them; nil: nothing.
+// seal admits what is given and returns what a task keeps of it; nil: nothing.
 func (c *Control) seal(ctx context.Context, who Caller, k task.Task, g Given) ([]byte, error) {
+	if err := c.checkCDN(ctx, who, k, &g); err != nil {
+		return nil, err
+	}
 	var kept sealedGiven
+	if k.Options.SourceCDN.Authentication.NeedsKey() {
+		kept.CDNKey = g.CDNKey.Reveal()
+	}
 	for _, side := range []struct {
 		at   task.Location
 		keys Credentials
@@ -126,7 +136,7 @@ func OpenGiven(box *secret.Box, k task.Task) (g Given, err error) {
 		}
 		return Credentials{s.AccessKey, secret.New(s.SecretKey), secret.New(s.SessionToken)}
 	}
-	return Given{open(kept.Source), open(kept.Destination)}, nil
+	return Given{Source: open(kept.Source), Destination: open(kept.Destination), CDNKey: secret.New(kept.CDNKey)}, nil
 }
 
 // StartTaskGiven makes a stopped task active with the given credentials in place of
@@ -173,6 +183,12 @@ func (c *Control) stopForgetting(ctx context.Context, who Caller, ref string) (t
 // mayWork refuses to start a task without the credentials that were dropped when it was
 // stopped.
 func (c *Control) mayWork(ctx context.Context, k task.Task) error {
+	if len(k.Sealed) == 0 && k.Options.SourceCDN.Authentication.NeedsKey() {
+		return &task.Error{
+			Kind: task.Conflict, Code: "KEYS_DROPPED", Text: "the key of the task's CDN was dropped when it was stopped",
+			Next: "start it through the OMS API with its credentials",
+		}
+	}
 	if k.Origin != task.OMS || len(k.Sealed) > 0 {
 		return nil
 	}

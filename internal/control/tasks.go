@@ -55,7 +55,11 @@ func (c *Control) CreateTask(ctx context.Context, who Caller, n NewTask) (task.T
 	if err := c.checkEncrypt(ctx, k); err != nil {
 		return task.Task{}, err
 	}
-	if n.Given != nil {
+	if n.Given == nil {
+		if err := c.checkCDN(ctx, who, k, nil); err != nil {
+			return task.Task{}, err
+		}
+	} else {
 		k.ID = task.NewID()
 		var err error
 		if k.Sealed, err = c.seal(ctx, who, k, *n.Given); err != nil {
@@ -81,6 +85,7 @@ type TaskChange struct {
 // refuses.
 func (c *Control) ChangeTask(ctx context.Context, who Caller, ref string, ch TaskChange) (task.Task, error) {
 	return c.updateTask(ctx, who, ref, ch.Version, func(k *task.Task) error {
+		via := k.Options.SourceCDN
 		set(&k.Name, ch.Name)
 		set(&k.Description, ch.Description)
 		set(&k.Options, ch.Options)
@@ -91,9 +96,10 @@ func (c *Control) ChangeTask(ctx context.Context, who Caller, ref string, ch Tas
 			}
 			k.Ext = ext
 		}
-		moved := ch.Source != nil && *ch.Source != k.Source || ch.Destination != nil && *ch.Destination != k.Destination
+		redirected := k.Options.SourceCDN != via
+		moved := redirected || ch.Source != nil && *ch.Source != k.Source || ch.Destination != nil && *ch.Destination != k.Destination
 		if moved && k.State != task.Stopped {
-			return &task.Error{Kind: task.Conflict, Code: "TASK_NOT_STOPPED", Text: "the places of a task change only while it is stopped", Next: "stop it first"}
+			return &task.Error{Kind: task.Conflict, Code: "TASK_NOT_STOPPED", Text: "the places of a task, and its source's CDN, change only while it is stopped", Next: "stop it first"}
 		}
 		if moved {
 			k.Sealed = nil // credentials are for the store they were given for
@@ -102,6 +108,11 @@ func (c *Control) ChangeTask(ctx context.Context, who Caller, ref string, ch Tas
 		set(&k.Destination, ch.Destination)
 		if err := checkTask(*k); err != nil {
 			return err
+		}
+		if redirected { // a key that it needs is given when the task is started
+			if err := c.cfg.Hosts.AllowCDN(k.Options.SourceCDN); err != nil {
+				return err
+			}
 		}
 		if moved {
 			if err := c.checkPlaces(ctx, *k); err != nil {

@@ -29,9 +29,16 @@ var omsCodes = map[task.Reason]string{
 	task.TaskDeleted:             "TASK_DELETED",
 }
 
+// cdnDiffers is the code, as package objstore/cdn gives it, of objects of which a CDN
+// serves another state than the source has. OMS publishes a code for them.
+const cdnDiffers = "CDN_DIFFERS"
+
 // OMSCode is what the last column of a failed list says for tasks that were made through
 // OMS: its code, and behind a dash the store's own.
 func OMSCode(reason task.Reason, store string) string {
+	if store == cdnDiffers {
+		return "COMPARE_SRC_AND_CDN_FAILURE"
+	}
 	code := omsCodes[reason]
 	if code == "" {
 		code = "SYNC_OBJ_FAILURE"

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/history"
+	"github.com/lockstep-sync/lockstep/internal/objstore/cdn"
 	"github.com/lockstep-sync/lockstep/internal/queue"
 	"github.com/lockstep-sync/lockstep/internal/task"
 )
@@ -38,6 +39,8 @@ func TestOMSCodes(t *testing.T) {
 		{task.SourceGone, "NoSuchKey", "GET_SRC_OBJ_META_FAILURE-NoSuchKey"},
 		{task.DestinationDenied, "AccessDenied", "UPLOAD_DST_OBJ_FAILURE-AccessDenied"},
 		{task.InternalFailure, "", "SYNC_OBJ_FAILURE"},
+		{task.SourceChanging, "PreconditionFailed", "GET_SRC_OBJ_FAILURE-PreconditionFailed"},
+		{task.SourceChanging, cdn.CodeDiffers, "COMPARE_SRC_AND_CDN_FAILURE"},
 	} {
 		if got := history.OMSCode(c.reason, c.store); got != c.want {
 			t.Errorf("%s %s: %s", c.reason, c.store, got)

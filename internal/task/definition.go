@@ -88,6 +88,9 @@ type Options struct {
 	// default. KeepClass is the source object's.
 	StorageClass string `json:"storage_class,omitempty"`
 
+	// SourceCDN is where the bytes of the source's objects are read from; zero: the source
+	// itself.
+	SourceCDN CDN `json:"source_cdn,omitzero" doc:"A domain that serves the source's objects, where the operator allows it: their bytes are read there. It changes only while the task is stopped"`
 	// Verify is what is checked of a copy once it is there; empty: nothing but what costs
 	// no request, the checksums and ETags that both stores tell with their answers.
 	Verify Verify `json:"verify,omitempty" enum:"size_last_modified,crc64,transmission" doc:"What is checked of a copy once it is there, beside the checksums and ETags that cost no request. size_last_modified: same size, and a destination that is not older; crc64: equal checksums of the stores, else like the former; transmission: nothing more, as without it. A copy that fails the check is failed with DST_INCONSISTENT"`

@@ -200,7 +200,10 @@ func failed(err error) Result { return Result{Outcome: task.Failed, Err: err} }
 
 func giveUp(err error) error {
 	if sideOf(err) == Source && errors.Is(err, objstore.ErrPrecondition) {
-		return atSource(ErrChanging)
+		if side, ok := errors.AsType[*SideError](err); ok {
+			err = side.Err
+		}
+		return atSource(fmt.Errorf("%w: %w", ErrChanging, err))
 	}
 	return err
 }

@@ -69,7 +69,7 @@ func (n *newTask) check() (err error) {
 	if err := n.crypto.check(); err != nil {
 		return err
 	}
-	if err := n.unsupported(); err != nil {
+	if err := n.SourceCDN.check(); err != nil {
 		return err
 	}
 	if n.DstStoragePolicy, err = choice("dst_storage_policy", n.DstStoragePolicy, names(storagePolicies[:], func(i int) string { return storagePolicies[i].oms })...); err != nil {
@@ -90,27 +90,24 @@ func names[T any](all []T, name func(int) string) []string {
 	return out
 }
 
-// unsupported refuses what a client would believe done.
-func (n *newTask) unsupported() error {
-	switch {
-	case len(n.SourceCDN) > 0 && string(n.SourceCDN) != "null":
-		return invalid(codeDomain, "register a store at that domain as an endpoint, and leave source_cdn out", "objects are not read from a domain of their own")
-	}
-	return nil
-}
-
 // check: how the key pairs are encrypted. They are taken as they are.
 func (c *crypto) check() error {
 	for _, t := range []text{{name: "src_crypto_type", value: c.SrcCryptoType}, {name: "dst_crypto_type", value: c.DstCryptoType}} {
-		switch t.value {
-		case "", "DEFAULT":
-		case "KMS":
-			return invalid(codeConstraint, "use DEFAULT", "%s: key pairs encrypted with KMS cannot be read here", t.name)
-		default:
-			return invalid(codeConstraint, "use DEFAULT", "%s has an unknown value", t.name)
+		if err := checkCrypto(t); err != nil {
+			return err
 		}
 	}
 	return checkTexts(text{"src_kms_key_id", c.SrcKMSKeyID, false, 36}, text{"dst_kms_key_id", c.DstKMSKeyID, false, 36})
+}
+
+func checkCrypto(t text) error {
+	switch t.value {
+	case "", "DEFAULT":
+		return nil
+	case "KMS":
+		return invalid(codeConstraint, "use DEFAULT", "%s: keys encrypted with KMS cannot be read here", t.name)
+	}
+	return invalid(codeConstraint, "use DEFAULT", "%s has an unknown value", t.name)
 }
 
 func given(srcAK, srcSK, dstAK, dstSK string) *control.Given {
@@ -123,6 +120,7 @@ func given(srcAK, srcSK, dstAK, dstSK string) *control.Given {
 // options are the rules of the task.
 func (n *newTask) options() task.Options {
 	o := task.Options{GoneIsFailed: true, FallbackLiteralPlus: true, PlainContent: !n.EnableMetadataMigration}
+	o.SourceCDN = n.SourceCDN.via().CDN
 	o.Verify, o.Restore = task.Verify(n.ConsistencyCheck), n.EnableRestore
 	if n.EnableKMS {
 		o.Encrypt = kms

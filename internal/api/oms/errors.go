@@ -30,7 +30,6 @@ const (
 	codeDstRegion   = "DESTINATION_REGION_UNKNOWN"
 	codeSource      = "SOURCE_REFUSED"
 	codeDestination = "DESTINATION_REFUSED"
-	codeDomain      = "SOURCE_DOMAIN_UNSUPPORTED"
 	codeStarted     = "ALREADY_STARTED"
 	codeNotStarted  = "NOT_STARTED"
 	codeBuckets     = "BUCKETS_NOT_LISTED"
@@ -76,13 +75,17 @@ var codes = map[string]row{
 	codeDstRegion:   {http.StatusBadRequest, "OMS.0080"},
 	codeSource:      {http.StatusBadRequest, "OMS.0057"},
 	codeDestination: {http.StatusBadRequest, "OMS.0058"},
-	codeDomain:      {http.StatusBadRequest, "OMS.0081"},
 	codeStarted:     {http.StatusBadRequest, "OMS.0065"},
 	codeNotStarted:  {http.StatusBadRequest, "OMS.0066"},
 	codeBuckets:     {http.StatusBadRequest, "OMS.0153"},
 	codeObjects:     {http.StatusBadRequest, "OMS.0151"},
 	codeRegion:      {http.StatusBadRequest, "OMS.0155"},
 	codeVersion:     {http.StatusNotFound, "OMS.0256"},
+
+	control.CodeCDN:        {http.StatusBadRequest, "OMS.0081"},
+	control.CodeCDNHost:    {http.StatusBadRequest, "OMS.0081"},
+	control.CodeCDNRefused: {http.StatusBadRequest, "OMS.0081"},
+	control.CodeCDNKey:     {http.StatusBadRequest, "OMS.1032"},
 
 	control.CodeTooManyTasks:    {http.StatusBadRequest, "OMS.0077"},
 	control.CodeSourceKeys:      {http.StatusBadRequest, "OMS.0057"},

@@ -492,7 +492,7 @@ func helpers(t *tape) {
 	t.play("viewer", "POST", at, `{"cloud_type":"HuaweiCloud",`+keys+`}`)
 	t.play("viewer", "POST", at, `{"cloud_type":"Mars",`+keys+`}`)
 	t.play("viewer", "POST", at, `{"cloud_type":"AWS","ak":"STOREKEY","sk":"wrong"}`)
-	t.play("viewer", "POST", at+"/cdn-info", `{"cloud_type":"AWS","region":"us-east-1","bucket":"src","source_cdn":{"domain":"d"},`+keys+`}`)
+	t.play("viewer", "POST", at+"/cdn-info", `{"cloud_type":"AWS","region":"us-east-1","bucket":"src","source_cdn":{"domain":"d","protocol":"http","authentication_type":"NONE"},`+keys+`}`)
 	t.say("privacy")
 	t.play("operator", "POST", "/v2/p1/privacy-agreements", "")
 	t.play("sender", "POST", "/v2/p1/privacy-agreements", "")

@@ -34,6 +34,7 @@ type world struct {
 	s    *app.Service
 	s3   *s3fault.Server
 	log  *lockedBuffer
+	dir  string // of its data
 	stop func()
 
 	admin, operator, viewer, sender key // of project "p1"
@@ -62,9 +63,9 @@ func (b *lockedBuffer) String() string {
 
 func newWorld(tb testing.TB, set ...func(*config.OMS)) *world {
 	tb.Helper()
-	w := &world{TB: tb, log: &lockedBuffer{}, s3: s3fault.New(tb, s3fault.Options{Buckets: []string{"src", "dst", "dst2", "dst3"}, AccessKey: "STOREKEY", SecretKey: "storesecret"})}
+	w := &world{TB: tb, log: &lockedBuffer{}, dir: tb.TempDir(), s3: s3fault.New(tb, s3fault.Options{Buckets: []string{"src", "dst", "dst2", "dst3"}, AccessKey: "STOREKEY", SecretKey: "storesecret"})}
 	cfg := app.ServeConfig{
-		Serve:   config.Serve{Data: tb.TempDir(), Listen: "127.0.0.1:0", Project: "p1", AccessKey: "ADMINKEY", SecretKey: secret.New("admin secret")},
+		Serve:   config.Serve{Data: w.dir, Listen: "127.0.0.1:0", Project: "p1", AccessKey: "ADMINKEY", SecretKey: secret.New("admin secret")},
 		Log:     slog.New(slog.NewTextHandler(w.log, nil)),
 		Version: "test",
 	}

@@ -191,18 +191,6 @@ func (a *API) checkPrefix(r *request) error {
 	return nil
 }
 
-// cdnInfo: objects are not read from domains of their own.
-func (a *API) cdnInfo(r *request) error {
-	p, err := ask(r)
-	if err != nil {
-		return err
-	}
-	if _, err := a.inCloud(r, p.CloudType); err != nil {
-		return err
-	}
-	return invalid(codeDomain, "register a store at that domain as an endpoint", "objects are not read from a domain of their own")
-}
-
 // cloudTypes names the clouds of which endpoints are registered.
 func (a *API) cloudTypes(r *request) error {
 	q, err := query(r)

@@ -65,7 +65,7 @@ type API struct {
 	failing  addresses
 	memory   bodyMemory
 	stores   namedStores
-	allowed  hosts
+	allowed  control.Hosts
 	maxKeys  int
 	formKeys bool
 }

@@ -3,7 +3,6 @@ package oms
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -116,7 +115,7 @@ func (a *API) addressed(r *request, written string, s side) (task.Endpoint, erro
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" || u.Path != "" && u.Path != "/" {
 		return task.Endpoint{}, invalid(s.code, "write REGION@https://HOST:PORT", "the region looks like an address and cannot be read as one")
 	}
-	if !a.allowed.has(u) {
+	if !a.allowed.Has(u) {
 		return task.Endpoint{}, invalid(s.code, "have an admin register the store, or serve with --oms-allow-host "+u.Host,
 			"a store at %q may not be named by its address", u.Host)
 	}
@@ -129,30 +128,4 @@ func (a *API) addressed(r *request, written string, s side) (task.Endpoint, erro
 	return a.named(r, control.NewEndpoint{
 		ID: task.EndpointID("oms-" + hex.EncodeToString(sum[:8])), Provider: "generic", URL: place, Region: region, Options: options,
 	})
-}
-
-// hosts are those that clients may name.
-type hosts []string
-
-// has says whether a URL's host is among them: HOST for any port, HOST:PORT for one,
-// *.DOMAIN for what is below a domain.
-func (h hosts) has(u *url.URL) bool {
-	host, port := strings.ToLower(u.Hostname()), u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	for _, p := range h {
-		name, only, err := net.SplitHostPort(p)
-		if err != nil {
-			name, only = strings.Trim(p, "[]"), ""
-		}
-		name = strings.ToLower(name)
-		if only != "" && only != port {
-			continue
-		}
-		if below, ok := strings.CutPrefix(name, "*"); ok && strings.HasPrefix(below, ".") && strings.HasSuffix(host, below) || name == host {
-			return true
-		}
-	}
-	return false
 }

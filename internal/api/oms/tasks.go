@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/control"
+	"github.com/lockstep-sync/lockstep/internal/secret"
 	"github.com/lockstep-sync/lockstep/internal/task"
 )
 
@@ -27,7 +28,11 @@ func (a *API) createTask(r *request) error {
 		return err
 	}
 	keys := given(n.SrcAK, n.SrcSK, n.DstAK, n.DstSK)
+	keys.CDNKey = n.SourceCDN.via().Key
 	if err := a.reach(r, src, keys.Source, codeSource); err != nil {
+		return err
+	}
+	if err := a.reachCDN(r, src, keys.Source, n.SourceCDN.via()); err != nil {
 		return err
 	}
 	if err := a.reach(r, dst, keys.Destination, codeDestination); err != nil {
@@ -77,6 +82,17 @@ func (a *API) reach(r *request, at task.Location, k control.Credentials, code st
 		return &task.Error{Kind: task.Invalid, Code: code, Text: "bucket " + at.Bucket + " cannot be reached", Next: "check that its store is up", Err: err}
 	}
 	return err
+}
+
+// reachAll asks whether a task that is to be started can be worked on with what came for it.
+func (a *API) reachAll(r *request, k task.Task, keys *control.Given) error {
+	if err := a.reach(r, k.Source, keys.Source, codeSource); err != nil {
+		return err
+	}
+	if err := a.reachCDN(r, k.Source, keys.Source, control.SourceCDN{CDN: k.Options.SourceCDN, Key: keys.CDNKey}); err != nil {
+		return err
+	}
+	return a.reach(r, k.Destination, keys.Destination, codeDestination)
 }
 
 // taskName is the name that other dialects show: as OMS names its batches.
@@ -130,13 +146,13 @@ func (a *API) listTasks(r *request) error {
 	}
 	slices.Reverse(all)
 	slices.SortStableFunc(all, func(x, y task.Task) int { return y.CreatedAt.Compare(x.CreatedAt) })
-	out := taskPage{Tasks: []syncTask{}}
+	out := taskPage{Tasks: []listedTask{}}
 	for _, k := range all {
 		if status != "" && state(k.State) != status {
 			continue
 		}
 		if out.Count >= offset && int64(len(out.Tasks)) < limit {
-			out.Tasks = append(out.Tasks, taskOf(k, names))
+			out.Tasks = append(out.Tasks, listedTask{taskOf(k, names), cdnOf(k)})
 		}
 		out.Count++
 	}
@@ -193,18 +209,21 @@ func (a *API) startTask(r *request) error {
 	if err := checkTexts(
 		text{"src_ak", n.SrcAK, true, 100}, text{"src_sk", n.SrcSK, true, 100},
 		text{"dst_ak", n.DstAK, true, 100}, text{"dst_sk", n.DstSK, true, 100},
+		text{"source_cdn_authentication_key", n.SourceCDNKey, false, 255}, text{"source_cdn_kms_key_id", n.SourceCDNKMSKeyID, false, 36},
 	); err != nil {
 		return err
 	}
 	if err := n.check(); err != nil {
 		return err
 	}
+	if err := checkCrypto(text{name: "source_cdn_crypto_type", value: n.SourceCDNCryptoType}); err != nil {
+		return err
+	}
 	keys := given(n.SrcAK, n.SrcSK, n.DstAK, n.DstSK)
+	keys.CDNKey = secret.New(n.SourceCDNKey)
 	k, err := a.task(r)
 	if err == nil && k.State == task.Stopped {
-		if err = a.reach(r, k.Source, keys.Source, codeSource); err == nil {
-			err = a.reach(r, k.Destination, keys.Destination, codeDestination)
-		}
+		err = a.reachAll(r, k, keys)
 	}
 	if err != nil {
 		return err

@@ -1,7 +1,5 @@
 package oms
 
-import "encoding/json"
-
 // newTask is the body of CreateSyncTask.
 type newTask struct {
 	SrcCloudType string `json:"src_cloud_type"`
@@ -15,19 +13,30 @@ type newTask struct {
 	DstSK        string `json:"dst_sk"`
 	crypto
 
-	Description             string          `json:"description"`
-	EnableMetadataMigration bool            `json:"enable_metadata_migration"`
-	EnableRestore           bool            `json:"enable_restore"`
-	EnableKMS               bool            `json:"enable_kms"`
-	DstStoragePolicy        string          `json:"dst_storage_policy"`
-	AppID                   string          `json:"app_id"`
-	SourceCDN               json.RawMessage `json:"source_cdn"`
-	ConsistencyCheck        string          `json:"consistency_check"`
-	ObjectOverwriteMode     string          `json:"object_overwrite_mode"` // ours: answers have it, requests of OMS do not
+	Description             string     `json:"description"`
+	EnableMetadataMigration bool       `json:"enable_metadata_migration"`
+	EnableRestore           bool       `json:"enable_restore"`
+	EnableKMS               bool       `json:"enable_kms"`
+	DstStoragePolicy        string     `json:"dst_storage_policy"`
+	AppID                   string     `json:"app_id"`
+	SourceCDN               *sourceCDN `json:"source_cdn"`
+	ConsistencyCheck        string     `json:"consistency_check"`
+	ObjectOverwriteMode     string     `json:"object_overwrite_mode"` // ours: answers have it, requests of OMS do not
 
 	// Ours: the address of a store in place of a region.
 	SrcEndpoint string `json:"src_endpoint"`
 	DstEndpoint string `json:"dst_endpoint"`
+}
+
+// sourceCDN is a domain that serves the source bucket's objects; in answers without its
+// key.
+type sourceCDN struct {
+	Domain             string `json:"domain"`
+	Protocol           string `json:"protocol"`
+	AuthenticationType string `json:"authentication_type"`
+	AuthenticationKey  string `json:"authentication_key,omitempty"`
+	CryptoType         string `json:"crypto_type,omitempty"`
+	KMSKeyID           string `json:"kms_key_id,omitempty"`
 }
 
 // crypto says how the key pairs themselves are encrypted.
@@ -45,6 +54,10 @@ type startTask struct {
 	DstAK string `json:"dst_ak"`
 	DstSK string `json:"dst_sk"`
 	crypto
+
+	SourceCDNKey        string `json:"source_cdn_authentication_key"`
+	SourceCDNCryptoType string `json:"source_cdn_crypto_type"`
+	SourceCDNKMSKeyID   string `json:"source_cdn_kms_key_id"`
 }
 
 // createdTask answers CreateSyncTask.
@@ -73,6 +86,12 @@ type syncTask struct {
 	ConsistencyCheck        string  `json:"consistency_check"`
 }
 
+// listedTask is a task of a list, which has more of it than ShowSyncTask.
+type listedTask struct {
+	syncTask
+	SourceCDN *sourceCDN `json:"source_cdn,omitempty"`
+}
+
 // shownTask answers ShowSyncTask.
 type shownTask struct {
 	syncTask
@@ -85,8 +104,8 @@ type shownTask struct {
 
 // taskPage answers ListSyncTasks.
 type taskPage struct {
-	Tasks []syncTask `json:"tasks"`
-	Count int64      `json:"count"` // of all pages
+	Tasks []listedTask `json:"tasks"`
+	Count int64        `json:"count"` // of all pages
 }
 
 // events is the body of CreateSyncEvents.
@@ -125,6 +144,24 @@ type place struct {
 	FileName       string `json:"file_name"`
 	PageSize       int    `json:"page_size"`
 	BehindFilename string `json:"behind_filename"`
+
+	SourceCDN *sourceCDN `json:"source_cdn"`
+	Prefix    struct {
+		Keys []string `json:"keys"`
+	} `json:"prefix"`
+}
+
+// cdnInfo answers ShowCdnInfo.
+type cdnInfo struct {
+	SameCloud    bool         `json:"is_same_cloud_type"`
+	Downloadable bool         `json:"is_download_available"`
+	Keys         []checkedKey `json:"checked_keys"`
+}
+
+type checkedKey struct {
+	Key          string `json:"key"`
+	ETagMatching bool   `json:"is_etag_matching"`
+	Existing     bool   `json:"is_object_existing"`
 }
 
 type objectPage struct {

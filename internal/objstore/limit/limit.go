@@ -138,20 +138,26 @@ func (b *bucket) Stat(ctx context.Context, key string) (info objstore.Info, err 
 
 // Open holds its slot until the body is closed.
 func (b *bucket) Open(ctx context.Context, key string, opt objstore.OpenOptions) (*objstore.Content, error) {
-	if err := b.e.wait(ctx); err != nil {
+	return b.e.Open(ctx, func() (*objstore.Content, error) { return b.Bucket.Open(ctx, key, opt) })
+}
+
+// Open opens what is read from the endpoint by other means than a bucket of it. The slot
+// is held until the body is closed.
+func (e *Endpoint) Open(ctx context.Context, open func() (*objstore.Content, error)) (*objstore.Content, error) {
+	if err := e.wait(ctx); err != nil {
 		return nil, err
 	}
-	if err := b.e.reads.acquire(ctx); err != nil {
+	if err := e.reads.acquire(ctx); err != nil {
 		return nil, err
 	}
 	start := time.Now()
-	c, err := b.Bucket.Open(ctx, key, opt)
+	c, err := open()
 	took := time.Since(start)
 	if err != nil {
-		b.e.reads.release(time.Now(), took, err)
+		e.reads.release(time.Now(), took, err)
 		return nil, err
 	}
-	c.Body = &body{ReadCloser: c.Body, ctx: ctx, e: b.e, took: took}
+	c.Body = &body{ReadCloser: c.Body, ctx: ctx, e: e, took: took}
 	return c, nil
 }
 
