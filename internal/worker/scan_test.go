@@ -113,8 +113,8 @@ func TestScanRespectsMaxPartitions(t *testing.T) {
 	if err := s.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if most != 3 || rec.splits < 3 {
-		t.Errorf("%d partitions at a time after %d splits, want 3", most, rec.splits)
+	if most < 2 || most > 3 || rec.splits < 3 {
+		t.Errorf("%d partitions at a time after %d splits, want 3 at most, and some", most, rec.splits)
 	}
 }
 

@@ -103,7 +103,7 @@ func TestStopUnderLoad(t *testing.T) {
 // TestKeyRate: a key that asks too often is told to wait, and served again after it.
 func TestKeyRate(t *testing.T) {
 	t.Parallel()
-	s := newService(t, "--key-rate", "5")
+	s := newService(t, "--key-rate", "0.2")
 	s.start()
 	var limited *http.Response
 	s.until("a request is refused", func() bool {
