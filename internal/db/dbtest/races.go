@@ -328,7 +328,7 @@ func testRaceCancel(t *testing.T, open Open) {
 	for i := range 2 {
 		nodes.Go(func() {
 			for ctx.Err() == nil {
-				w.workSlowly(task.NodeID(fmt.Sprint("node", i)), keys, &told, &worked)
+				w.workSlowly(context.WithoutCancel(ctx), task.NodeID(fmt.Sprint("node", i)), keys, &told, &worked)
 			}
 		})
 	}
@@ -353,7 +353,7 @@ func testRaceCancel(t *testing.T, open Open) {
 	nodes.Wait()
 	stop()
 	w.clock.Skip(time.Minute) // the nodes' leases are over
-	w.workSlowly(node, keys, &told, &worked)
+	w.workSlowly(t.Context(), node, keys, &told, &worked)
 	for i := range keys {
 		if told[i].Load() != worked[i].Load() {
 			t.Errorf("%s was named %d times, and worked on after %d of them", keys[i], told[i].Load(), worked[i].Load())
@@ -364,8 +364,7 @@ func testRaceCancel(t *testing.T, open Open) {
 
 // workSlowly settles what is due one by one, and notes for each key that ended how often
 // events had named it when the work began.
-func (w *world) workSlowly(node task.NodeID, keys []string, told, worked *[30]atomic.Int64) {
-	ctx := context.WithoutCancel(w.Context())
+func (w *world) workSlowly(ctx context.Context, node task.NodeID, keys []string, told, worked *[30]atomic.Int64) {
 	lanes, err := w.s.ClaimLanes(ctx, node, 4, time.Minute)
 	if err != nil {
 		w.Error(err)
