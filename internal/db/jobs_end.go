@@ -131,12 +131,12 @@ func endSome(ctx context.Context, t *txn, l laneNum, after string, again task.ID
 		}
 	}
 	var done []queue.Settlement
-	var kept []queue.Entry
+	kept := map[int64]queue.Entry{} // by seq: keys that others had asked for
 	seen := 0
 	last = after
 	err = each(ctx, t, `SELECT key, seq, class, accepted_at, attempts, missed, job, retry, failed_seq, known, shared FROM pending
-		WHERE task = $1 AND shard = $2 AND key > $3 ORDER BY key LIMIT $4`+t.e.lock("FOR UPDATE"),
-		[]any{l.task, l.shard, []byte(after), endStep}, func(rs rows) error {
+		WHERE task = $1 AND shard = $2 AND key > $3 ORDER BY key LIMIT $4`, []any{l.task, l.shard, []byte(after), endStep},
+		func(rs rows) error {
 			var r queue.Record
 			var key, known []byte
 			var accepted int64
@@ -153,19 +153,38 @@ func endSome(ctx context.Context, t *txn, l laneNum, after string, again task.ID
 			seen++
 			if o, why, ok := end(r); ok {
 				done = append(done, queue.Settlement{Record: r, Outcome: o, Reason: why})
-				if shared != 0 {
-					kept = append(kept, queue.Entry{Key: r.Key, Otherwise: r.Known.Otherwise})
+				if shared != 0 && again != "" {
+					kept[r.Seq] = queue.Entry{Key: r.Key, Otherwise: r.Known.Otherwise}
 				}
 			}
 			return nil
 		})
+	var still []queue.Entry
+	if err == nil && len(kept) > 0 {
+		still, err = lockShared(ctx, t, l, after, last, kept)
+	}
 	if err == nil && len(done) > 0 {
 		err = settle(ctx, t, l, done)
 	}
-	if err == nil && again != "" && len(kept) > 0 {
-		err = events.again(ctx, again, kept)
+	if err == nil && len(still) > 0 {
+		err = events.again(ctx, again, still)
 	}
 	return last, seen == endStep, err
+}
+
+// lockShared returns those of some records between two keys that nobody has settled since
+// they were read, and sees to it that nobody does before this transaction.
+func lockShared(ctx context.Context, t *txn, l laneNum, after, last string, kept map[int64]queue.Entry) (still []queue.Entry, err error) {
+	err = each(ctx, t, `SELECT seq FROM pending WHERE task = $1 AND shard = $2 AND shared = 1 AND key > $3 AND key <= $4
+		ORDER BY key`+t.e.lock("FOR UPDATE"), []any{l.task, l.shard, []byte(after), []byte(last)}, func(rs rows) error {
+		var seq int64
+		err := rs.Scan(&seq)
+		if e, ok := kept[seq]; ok {
+			still = append(still, e)
+		}
+		return err
+	})
+	return still, err
 }
 
 // again accepts keys as events of a task that was loaded, whatever its state: they were

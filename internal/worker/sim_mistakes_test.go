@@ -35,6 +35,7 @@ func mistakes() []*mistake {
 		{"counters in a second transaction", "", plantTorn("job_counts", "interval_counts", "month_counts", "reason_counts")},
 		{"deletes not staged", "deleted", plantUnstaged},
 		{"a key not read again after a change", "was told in version", plantNotReadAgain},
+		{"a cancelled job takes along what others asked for", "was told in version", plantForgetful},
 	}
 }
 
@@ -240,7 +241,29 @@ func (q torn) Settle(ctx context.Context, lane queue.Lane, done []queue.Settleme
 }
 
 func (q torn) sql(ctx context.Context, statements ...string) error {
-	raw, err := sql.Open("sqlite", "file:"+q.n.m.path+"?_pragma=busy_timeout(10000)&_pragma=synchronous(OFF)")
+	return rawSQL(ctx, q.n.m.path, statements...)
+}
+
+// plantForgetful has records forget that another job had asked for their key.
+func plantForgetful(n *simNode, l queue.Lanes, p queue.Partitions) (queue.Lanes, queue.Partitions) {
+	return forgetful{l, n.m}, p
+}
+
+type forgetful struct {
+	queue.Lanes
+	m *simulation
+}
+
+func (q forgetful) Settle(ctx context.Context, lane queue.Lane, done []queue.Settlement) (queue.Settled, error) {
+	if err := rawSQL(ctx, q.m.path, "UPDATE pending SET shared = 0"); err != nil {
+		return queue.Settled{}, err
+	}
+	return q.Lanes.Settle(ctx, lane, done)
+}
+
+// rawSQL runs statements behind the back of the database.
+func rawSQL(ctx context.Context, path string, statements ...string) error {
+	raw, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_pragma=synchronous(OFF)")
 	if err != nil {
 		return err
 	}

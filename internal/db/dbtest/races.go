@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -308,4 +309,84 @@ func testRacePages(t *testing.T, open Open) {
 		t.Fatalf("scan %+v, %v", job, err)
 	}
 	w.prove()
+}
+
+// Manifests that name the keys of events, and each other's, are cancelled while posters
+// name the keys anew and nodes settle them: whatever becomes of whose record, a key is
+// worked on after the last event that named it.
+func testRaceCancel(t *testing.T, open Open) {
+	rounds := 25
+	if testing.Short() {
+		rounds = 6
+	}
+	w := newWorld(t, open, db.Config{})
+	stop := w.watch()
+	keys := numbered("k", 30)
+	var told, worked [30]atomic.Int64
+	ctx, cancel := context.WithCancel(t.Context())
+	var nodes, clients sync.WaitGroup
+	for i := range 2 {
+		nodes.Go(func() {
+			for ctx.Err() == nil {
+				w.workSlowly(context.WithoutCancel(ctx), task.NodeID(fmt.Sprint("node", i)), keys, &told, &worked)
+			}
+		})
+	}
+	for i := range 3 {
+		clients.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(i), 11))
+			for range rounds {
+				k := r.IntN(len(keys) - 5)
+				for j := k; j < k+5; j++ {
+					told[j].Add(1)
+				}
+				w.accept(keys[k : k+5]...)
+				id := w.openManifest(keys[k:], keys[:k+1])
+				if err := w.s.CancelJob(t.Context(), id, "", task.Actor{}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	cancel()
+	nodes.Wait()
+	stop()
+	w.clock.Skip(time.Minute) // the nodes' leases are over
+	w.workSlowly(t.Context(), node, keys, &told, &worked)
+	for i := range keys {
+		if told[i].Load() != worked[i].Load() {
+			t.Errorf("%s was named %d times, and worked on after %d of them", keys[i], told[i].Load(), worked[i].Load())
+		}
+	}
+	w.prove()
+}
+
+// workSlowly settles what is due one by one, and notes for each key that ended how often
+// events had named it when the work began.
+func (w *world) workSlowly(ctx context.Context, node task.NodeID, keys []string, told, worked *[30]atomic.Int64) {
+	lanes, err := w.s.ClaimLanes(ctx, node, 4, time.Minute)
+	if err != nil {
+		w.Error(err)
+	}
+	for _, l := range lanes {
+		slice, err := w.s.Slice(ctx, l.LaneID, 1000, nil)
+		if err != nil {
+			w.Error(err)
+		}
+		for _, r := range slice.Records {
+			i := slices.Index(keys, r.Key)
+			before := told[i].Load()
+			n, err := w.s.Settle(ctx, l, []queue.Settlement{synced(r)})
+			if err != nil {
+				w.Error(err)
+			}
+			if n.Ended == 1 {
+				worked[i].Store(max(before, worked[i].Load()))
+			}
+		}
+	}
+	if err := w.s.ReleaseLanes(ctx, lanes); err != nil {
+		w.Error(err)
+	}
 }

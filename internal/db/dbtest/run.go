@@ -100,6 +100,7 @@ func Run(t *testing.T, open Open) {
 		{"RaceZombies", testRaceZombies},
 		{"RaceClaims", testRaceClaims},
 		{"RacePages", testRacePages},
+		{"RaceCancel", testRaceCancel},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
