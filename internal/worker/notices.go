@@ -50,6 +50,7 @@ func NewNotices(cfg NoticesConfig) *Notices {
 	}
 	n := &Notices{cfg: cfg}
 	n.http = http.Client{
+		Transport:     http.DefaultTransport.(*http.Transport).Clone(), // what others close is theirs
 		Timeout:       noticeTime,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

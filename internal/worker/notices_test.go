@@ -175,8 +175,12 @@ func TestNoticesToADeadReceiver(t *testing.T) {
 			close(told)
 		}
 	}))
-	dead := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		<-told // as long as the other has not been told everything
+	dead := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then is it seen that the client has gone
+		select {
+		case <-told: // as long as the other has not been told everything
+		case <-r.Context().Done():
+		}
 		mu.Lock()
 		asked++
 		mu.Unlock()
