@@ -160,13 +160,17 @@ func (s *service) breaks(format string, args ...any) {
 	s.broken(fmt.Sprintf(format, args...))
 }
 
+// longest is how long a test waits for what must come: nodes that die now and then need
+// long, and so does a slow machine.
+const longest = 3 * time.Minute
+
 // until waits for a state.
 func (s *service) until(what string, reached func() bool) {
 	s.Helper()
-	give := time.Now().Add(time.Minute)
+	give := time.Now().Add(longest)
 	for !reached() {
 		if time.Now().After(give) {
-			s.breaks("not within a minute: %s\n%+v", what, s.total())
+			s.breaks("not within %v: %s\n%+v", longest, what, s.total())
 			return
 		}
 		time.Sleep(2 * time.Millisecond)
