@@ -59,7 +59,7 @@ func (t *taskOptions) flags(f *pflag.FlagSet) {
 	f.BoolVar(&t.o.ListUnchanged, "list-unchanged", false, "lists name unchanged objects too")
 	f.BoolVar(&t.o.GoneIsFailed, "gone-is-failed", false, "a named key that the source does not hold is failed, not ignored")
 	f.StringVar((*string)(&t.o.Verify), "verify", "", "check of copies once they are there: size_last_modified, crc64, transmission (default none that costs a request)")
-	f.BoolVar(&t.o.Restore, "restore", false, "ask archived source objects back, and wait up to 3 minutes for each")
+	f.BoolVar(&t.o.Restore, "restore", false, "ask archived source objects back, and wait for each (serve --restore-wait: 3 minutes)")
 	f.StringVar(&t.o.Encrypt, "encrypt", "", "how the destination is to encrypt what is written: aws:kms (default as its bucket says)")
 	f.IntVar(&t.o.Concurrency, "concurrency", 0, "most objects in flight (default adapts)")
 	f.StringVar(&t.o.Schedule.Cron, "schedule", "", "when to scan, as cron's five fields, e.g. '0 3 * * *'")

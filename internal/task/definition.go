@@ -95,7 +95,7 @@ type Options struct {
 	// no request, the checksums and ETags that both stores tell with their answers.
 	Verify Verify `json:"verify,omitempty" enum:"size_last_modified,crc64,transmission" doc:"What is checked of a copy once it is there, beside the checksums and ETags that cost no request. size_last_modified: same size, and a destination that is not older; crc64: equal checksums of the stores, else like the former; transmission: nothing more, as without it. A copy that fails the check is failed with DST_INCONSISTENT"`
 	// Restore asks archived source objects back and waits for them.
-	Restore bool `json:"restore,omitempty" doc:"Ask archived source objects back for three days, and wait up to three minutes for each; without it they fail at once with SRC_ARCHIVED"`
+	Restore bool `json:"restore,omitempty" doc:"Ask archived source objects back for three days, and wait for each, three minutes unless the service says otherwise; without it they fail at once with SRC_ARCHIVED"`
 	// Encrypt is how the destination is to encrypt what is written: objstore.EncryptKMS;
 	// empty: as its bucket says.
 	Encrypt string `json:"encrypt,omitempty" enum:"aws:kms" doc:"How the destination is to encrypt what is written: aws:kms is SSE-KMS with the bucket's default key, else the service's. Objects that the destination does not encrypt so fail with DST_NOT_ENCRYPTED"`
