@@ -109,9 +109,16 @@ type simulation struct {
 
 	// world is held by whoever changes the database, so that what a ledger notes is in
 	// the order in which it was committed.
-	world  sync.Mutex
+	world  worldLock
 	ledger ledger
 }
+
+// worldLock is a mutex whose waiters let the time of a bubble go on: who holds it may have
+// to wait for a busy database.
+type worldLock chan struct{}
+
+func (w worldLock) Lock()   { w <- struct{}{} }
+func (w worldLock) Unlock() { <-w }
 
 // simManifest is a manifest job. Once it is cancelled it promises nothing.
 type simManifest struct {
@@ -136,6 +143,7 @@ func newSimulation(t *testing.T, seed uint64, mistake *mistake) *simulation {
 
 // prepare opens the database and makes the task.
 func (m *simulation) prepare(t *testing.T, opt task.Options, caps []mem.Option) {
+	m.world = make(worldLock, 1)
 	m.service = &service{T: t, src: mem.New("source"), dst: mem.New("destination", caps...), broken: m.violate}
 	m.open(opt)
 	m.accept(simAcceptor{m: m, rng: rand.New(rand.NewPCG(m.seed, 23))})
