@@ -82,6 +82,9 @@ func newWorld(t *testing.T, with control.Config) *world {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = in.Run(ctx) })
+	for !in.Accepting() {
+		time.Sleep(time.Millisecond)
+	}
 	t.Cleanup(func() { cancel(); wg.Wait() })
 	with.Store, with.Accept, with.Box, with.Stores, with.Now = w.db, in, w.box, w, w.clock.Now
 	w.Control = control.New(with)

@@ -55,6 +55,9 @@ func TestFullOrReadOnly(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 			var wg sync.WaitGroup
 			wg.Go(func() { _ = in.Run(ctx) })
+			for !in.Accepting() {
+				time.Sleep(time.Millisecond)
+			}
 			wg.Go(func() { _ = lanes.Run(ctx) })
 			t.Cleanup(func() { cancel(); wg.Wait() })
 			var accepted []string

@@ -115,6 +115,13 @@ func (c *Committer) Waiting() int {
 	return c.keys
 }
 
+// Accepting says whether Run runs: before and after it batches are refused.
+func (c *Committer) Accepting() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.running
+}
+
 // Run commits groups until ctx ends, then what is still in line.
 func (c *Committer) Run(ctx context.Context) error {
 	c.setRunning(true)

@@ -88,30 +88,42 @@ func hourLimit(g plan.Guard) int64 {
 	return g.MaxDeletes
 }
 
-// sourceCheck looks once whether the source is there, and whether it holds
-// anything: a vanished or emptied source deletes nothing.
+// sourceCheck looks whether the source is there, and whether it holds anything: a
+// vanished or emptied source deletes nothing. Keys share an answer while it is fresh.
 type sourceCheck struct {
-	mu    sync.Mutex
-	asked chan struct{} // closed once the answer is there; nil: nobody has asked
+	mu   sync.Mutex
+	last *sourceAnswer
+}
+
+// sourceFresh is the age at which an answer counts no more: a source may be emptied
+// between the answer and a delete that had to wait.
+const sourceFresh = 2 * time.Second
+
+type sourceAnswer struct {
+	at    time.Time     // asked
+	done  chan struct{} // closed once the answer is there
 	holds bool
 	err   error
 }
 
-// look waits no longer than ctx lives, whoever asks the source.
-func (c *sourceCheck) look(ctx context.Context, src objstore.Bucket) (holds bool, err error) {
+// look returns an answer that was asked for no earlier than since. It waits no longer than
+// ctx lives, whoever asks the source.
+func (c *sourceCheck) look(ctx context.Context, src objstore.Bucket, since time.Time) (holds bool, err error) {
 	c.mu.Lock()
-	first := c.asked == nil
+	a := c.last
+	first := a == nil || a.at.Before(since) || time.Since(a.at) > sourceFresh
 	if first {
-		c.asked = make(chan struct{})
+		a = &sourceAnswer{at: time.Now(), done: make(chan struct{})}
+		c.last = a
 	}
 	c.mu.Unlock()
 	if first {
-		c.holds, c.err = holdsAny(ctx, src)
-		close(c.asked)
+		a.holds, a.err = holdsAny(ctx, src)
+		close(a.done)
 	}
 	select {
-	case <-c.asked:
-		return c.holds, c.err
+	case <-a.done:
+		return a.holds, a.err
 	case <-ctx.Done():
 		return false, context.Cause(ctx)
 	}

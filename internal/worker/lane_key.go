@@ -90,7 +90,7 @@ func (w *keyWork) run(ctx context.Context) {
 // remove does a delete that the guard has agreed to. The source may have been emptied
 // since: then it would confirm every one of them.
 func (w *keyWork) remove(ctx context.Context) {
-	switch holds, err := w.source.look(ctx, w.ends.Src); {
+	switch holds, err := w.source.look(ctx, w.ends.Src, time.Time{}); {
 	case err != nil:
 		w.err = atSource(err)
 	case !holds:
@@ -220,10 +220,10 @@ func (w *keyWork) mends(reason task.Reason, dst *objstore.Info) bool {
 // gone ends a key that the source does not hold (any more). It reports whether the
 // source held it after all.
 func (w *keyWork) gone(ctx context.Context, cause error, dst *objstore.Info, dstErr error) (back bool) {
-	holds := false
+	holds, seen := false, time.Now()
 	if objstore.Unconfirmed(cause) || w.plan.Deletes {
 		var err error
-		if holds, err = w.source.look(ctx, w.ends.Src); err != nil {
+		if holds, err = w.source.look(ctx, w.ends.Src, time.Time{}); err != nil {
 			w.err = atSource(err)
 			return false
 		}
@@ -246,7 +246,7 @@ func (w *keyWork) gone(ctx context.Context, cause error, dst *objstore.Info, dst
 	case verdict.Verb != plan.Delete:
 		w.ignore(task.Excluded, verdict.Rule, dst.Size)
 		return false
-	case !holds || !w.booked(ctx):
+	case !holds || !w.booked(ctx) || !w.stillHolds(ctx, seen):
 		if w.err == nil && !w.again {
 			w.ignore(task.GuardStopped, verdict.Rule, dst.Size)
 		}
@@ -262,6 +262,16 @@ func (w *keyWork) booked(ctx context.Context) bool {
 	granted, err := w.booker.book(ctx, hourLimit(w.plan.Guard))
 	w.again = err != nil
 	return granted && err == nil
+}
+
+// stillHolds looks whether the source holds anything since its key was seen gone: it may
+// have been emptied just before, and a booking may have taken long.
+func (w *keyWork) stillHolds(ctx context.Context, seen time.Time) bool {
+	holds, err := w.source.look(ctx, w.ends.Src, seen)
+	if err != nil {
+		w.err = atSource(err)
+	}
+	return holds && err == nil
 }
 
 // take records how a transfer ended; size is that of the object where it did not

@@ -171,6 +171,9 @@ func newWorld(tb testing.TB) *world {
 	ctx, cancel := context.WithCancel(tb.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = in.Run(ctx) })
+	for !in.Accepting() {
+		time.Sleep(time.Millisecond)
+	}
 	tb.Cleanup(func() { cancel(); wg.Wait() })
 	w.control = control.New(control.Config{Store: store, Accept: in, Box: box})
 	w.admin = control.Caller{Project: "p", Role: task.Admin, Actor: task.Actor{Key: "k", Dialect: task.Native}}

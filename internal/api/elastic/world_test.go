@@ -101,6 +101,9 @@ func newWorld(tb testing.TB) *world {
 	ctx, cancel := context.WithCancel(tb.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = in.Run(ctx) })
+	for !in.Accepting() {
+		time.Sleep(time.Millisecond)
+	}
 	tb.Cleanup(func() { cancel(); wg.Wait() })
 	w := &world{TB: tb, path: path, db: store, users: map[string]user{"stranger": {"LSNOBODY", "no-such-secret"}}}
 	w.control = control.New(control.Config{Store: store, Accept: in, Box: box, Stores: buckets{}, KeyRate: -1, Now: now})

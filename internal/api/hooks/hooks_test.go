@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/api"
 	"github.com/lockstep-sync/lockstep/internal/api/hooks"
@@ -83,6 +84,9 @@ func newWorld(t *testing.T) *world {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = in.Run(ctx) })
+	for !in.Accepting() {
+		time.Sleep(time.Millisecond)
+	}
 	t.Cleanup(func() { cancel(); wg.Wait() })
 	w.control = control.New(control.Config{Store: store, Accept: w.in, Box: box})
 	if _, err := store.CreateTask(t.Context(), task.Task{

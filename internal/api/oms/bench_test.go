@@ -149,6 +149,9 @@ func benchBeside(b *testing.B) {
 	w := newBench(b, func(store *db.Store) queue.Acceptor {
 		in := queue.NewCommitter(store, queue.CommitterConfig{})
 		running.Go(func() { _ = in.Run(ctx) })
+		for !in.Accepting() {
+			time.Sleep(time.Millisecond)
+		}
 		return in
 	})
 	const turn = 250
