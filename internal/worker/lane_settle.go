@@ -15,7 +15,7 @@ const (
 	settleAtOnce = 500
 	// settleEvery is how often a node settles at most while fewer finish: after a pause
 	// it settles at once. Objects are visible before that; only their keys wait.
-	settleEvery = 100 * time.Millisecond
+	settleEvery = 50 * time.Millisecond
 )
 
 // pace gives the lanes of a node common moments to settle at: lanes that settle together
