@@ -8,7 +8,7 @@ import (
 
 // parseTime reads a listing's LastModified, 2006-01-02T15:04:05.000Z with any
 // number of digits, by hand: time.Parse costs more than all the rest of an entry.
-// Other forms of RFC 3339 go through time.Parse; what is no time gives the zero time.
+// Other forms of RFC 3339, and white space around one, go through time.Parse; what is no time gives the zero time.
 func parseTime[T string | []byte](s T) time.Time {
 	n := len(s)
 	if n < 20 || s[n-1] != 'Z' || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' {
