@@ -11,7 +11,7 @@ import (
 )
 
 // A failed record has a row for as long as it is failed. It is open until a later
-// record of its key ends; a key has one open failure at most, the latest, which is
+// record of its key tells what became of the key; a key has one open failure at most, the latest, which is
 // the one a retry works on. While a new attempt waits the record stays failed.
 
 const insertFailure = `INSERT INTO failures (task, shard, key, seq, job, class, accepted_at, first_at, last_at, attempts,
@@ -47,12 +47,22 @@ func (w *settling) closeFailures(ctx context.Context, ended []*queue.Settlement)
 	}
 	var args [][]any
 	for _, r := range ended {
-		// A record that was cancelled has told nothing about its key.
-		if r.Record.RetryNum == 0 && r.Reason != task.Cancelled {
+		if r.Record.RetryNum == 0 && tells(r.Reason) {
 			args = append(args, []any{w.lane.task, w.lane.shard, []byte(r.Record.Key)})
 		}
 	}
 	return w.t.many(ctx, "UPDATE failures SET open = 0 WHERE task = $1 AND shard = $2 AND key = $3 AND open = 1", args)
+}
+
+// tells reports whether a record that ended so has told what became of its key. One that
+// was cancelled has not, nor has a delete that was not made: the failure of another record
+// is still all that is known.
+func tells(r task.Reason) bool {
+	switch r {
+	case task.Cancelled, task.DeleteSuperseded, task.GuardStopped:
+		return false
+	}
+	return true
 }
 
 // loadAttempts reads the records of which some of these are new attempts.

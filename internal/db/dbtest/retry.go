@@ -146,6 +146,25 @@ func testLaterRecordClosesFailure(t *testing.T, open Open) {
 	w.open(0)
 }
 
+// A delete that was not made says nothing about the copy that failed before it.
+func testUntoldDeleteKeepsFailure(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	w.accept("a")
+	w.work(failed)
+	for _, reason := range []task.Reason{task.DeleteSuperseded, task.GuardStopped} {
+		w.accept("a")
+		w.work(func(r queue.Record) queue.Settlement {
+			s := ignored(r)
+			s.Reason = reason
+			return s
+		})
+		w.open(1)
+	}
+	w.accept("a")
+	w.work(ignored)
+	w.open(0)
+}
+
 // open wants so many failures of the task to be open.
 func (w *world) open(want int64) {
 	w.Helper()

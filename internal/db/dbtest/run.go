@@ -51,6 +51,7 @@ func Run(t *testing.T, open Open) {
 		{"RetrySelects", testRetrySelects},
 		{"RetryKeepsTheOtherKey", testRetryKeepsTheOtherKey},
 		{"LaterRecordClosesFailure", testLaterRecordClosesFailure},
+		{"UntoldDeleteKeepsFailure", testUntoldDeleteKeepsFailure},
 		{"PageCommits", testPageCommits},
 		{"PageStale", testPageStale},
 		{"PageSplit", testPageSplit},
