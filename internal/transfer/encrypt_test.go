@@ -207,3 +207,15 @@ func TestEncryptionRefusedMinIO(t *testing.T) {
 		t.Error("the object is at the destination")
 	}
 }
+
+// An object that a managed key encrypts has an ETag that is no MD5, and its copy inside the
+// service, encrypted otherwise, has another.
+func TestCopyInsideOfAnEncryptedObject(t *testing.T) {
+	t.Parallel()
+	srv, dst, src := faultServer(t, s3fault.Options{Encrypts: true})
+	put(t, src, "k", content(1000, 1), objstore.PutOptions{Encrypt: objstore.EncryptKMS})
+	wantSynced(t, transfer.New(transfer.Config{Src: src, Dst: dst}).Do(t.Context(), item(t, src, dst)), 1000)
+	if n := srv.Count("copy"); n != 1 {
+		t.Errorf("copied %d times", n)
+	}
+}

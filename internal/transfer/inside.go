@@ -39,7 +39,7 @@ func (c *Copier) copyInside(ctx context.Context, a *attempt) (Result, error) {
 	if err != nil {
 		return Result{}, insideError(err)
 	}
-	if err := c.verifyETag(&objstore.Info{Object: a.src}, &w); err != nil {
+	if err := c.verifyETag(ctx, a.key, &objstore.Info{Object: a.src}, &w); err != nil {
 		return Result{}, err
 	}
 	a.written = w

@@ -124,7 +124,7 @@ func (u *upload) run(ctx context.Context, first *objstore.Content, opt objstore.
 		return w, completionError(err)
 	}
 	if sum.Set {
-		err = u.verify(&u.info, sum.Sum, &w)
+		err = u.verify(ctx, u.a.key, &u.info, sum.Sum, &w)
 	}
 	return w, err
 }

@@ -37,7 +37,8 @@ func (c *Copier) copyWhole(ctx context.Context, a *attempt) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if err := c.verify(&content.Info, sum, &w); err != nil {
+	content.Body.Close()
+	if err := c.verify(ctx, a.key, &content.Info, sum, &w); err != nil {
 		return Result{}, err
 	}
 	a.written, a.srcSum = w, content.CRC64
