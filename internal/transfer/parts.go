@@ -79,8 +79,8 @@ func (c *Copier) openFirst(ctx context.Context, a *attempt, by cut) (*objstore.C
 
 // begin takes up a remembered upload of the same source state, or starts one.
 func (u *upload) begin(ctx context.Context, opt objstore.PutOptions) error {
-	if u.resume(ctx) {
-		return nil
+	if resumed, err := u.resume(ctx); resumed || err != nil {
+		return err
 	}
 	id, err := u.cfg.Dst.CreateMultipart(ctx, u.a.key, opt)
 	if err != nil {

@@ -43,23 +43,29 @@ func (u *upload) target() Target {
 
 // resume takes up the remembered upload when it was made from this very state of
 // the source, is encrypted as it should be, and the store still has it; one that does not fit is aborted.
-func (u *upload) resume(ctx context.Context) bool {
+// While the store cannot be asked, the upload stays remembered: a later try, or run, asks.
+func (u *upload) resume(ctx context.Context) (bool, error) {
 	if u.cfg.Uploads == nil {
-		return false
+		return false, nil
 	}
 	old, ok := u.cfg.Uploads.Find(u.target())
 	if !ok {
-		return false
+		return false, nil
 	}
 	if old.SrcETag == "" || old.SrcETag != u.a.src.ETag || old.Size != u.a.src.Size || old.PartSize != u.cut.size || old.Encrypt != u.cfg.Encrypt {
 		u.abort(ctx, u.a.key, old.ID)
 		_ = u.cfg.Uploads.End(u.target())
-		return false
+		return false, nil
 	}
 	stored, err := u.cfg.Dst.ListParts(ctx, u.a.key, old.ID)
-	if err != nil {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil, objstore.Transient(err):
+		return false, atDestination(err)
+	default:
+		u.abort(ctx, u.a.key, old.ID) // its parts may not be listed; or it is gone, which is no error
 		_ = u.cfg.Uploads.End(u.target())
-		return false
+		return false, nil
 	}
 	u.id, u.known = old.ID, true
 	for _, p := range stored {
@@ -69,7 +75,7 @@ func (u *upload) resume(ctx context.Context) bool {
 		}
 		u.parts[p.Number-1] = mine
 	}
-	return true
+	return true, nil
 }
 
 func (u *upload) remember() error {

@@ -1,0 +1,68 @@
+package transfer_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/lockstep-sync/lockstep/internal/objstore"
+	"github.com/lockstep-sync/lockstep/internal/objstore/mem"
+	"github.com/lockstep-sync/lockstep/internal/objstore/retry"
+	"github.com/lockstep-sync/lockstep/internal/objstore/s3/s3fault"
+	"github.com/lockstep-sync/lockstep/internal/task"
+	"github.com/lockstep-sync/lockstep/internal/transfer"
+)
+
+// A store that cannot be asked for the parts of an upload has not lost it: forgotten, the
+// upload would stay there for good.
+func TestUploadIsRememberedWhileItCannotBeAskedFor(t *testing.T) {
+	t.Parallel()
+	srv, dst, _ := faultServer(t, s3fault.Options{})
+	src := mem.New("src")
+	data := content(40<<20, 1)
+	put(t, src, "k", data, objstore.PutOptions{})
+	it := item(t, src, dst)
+	known, err := transfer.OpenStateFile(t.TempDir() + "/state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	once := transfer.New(transfer.Config{Src: src, Dst: dst, Uploads: known, Retry: retry.Policy{Attempts: 1}})
+	for _, op := range []string{"complete", "list-parts"} {
+		srv.Inject(s3fault.Fault{Op: op, Runs: -1, Status: 503, Code: "ServiceUnavailable"})
+		if res := once.Do(t.Context(), it); res.Outcome != task.Failed || !errors.Is(res.Err, objstore.ErrUnavailable) {
+			t.Fatalf("%s: %+v", op, res)
+		}
+		srv.Clear()
+	}
+	parts := srv.Count("put-part")
+	wantSynced(t, once.Do(t.Context(), it), 40<<20)
+	if got, _ := srv.Get("bucket", "k"); !bytes.Equal(got, data) {
+		t.Error("bytes differ")
+	}
+	if moved, left := srv.Count("put-part")-parts, srv.Uploads(); moved != 0 || left != 0 {
+		t.Errorf("%d parts moved again, %d uploads left", moved, left)
+	}
+}
+
+// An upload whose parts may not be listed is of no use: it is aborted, and another begun.
+func TestUploadWhosePartsMayNotBeListedIsAborted(t *testing.T) {
+	t.Parallel()
+	srv, dst, _ := faultServer(t, s3fault.Options{})
+	src := mem.New("src")
+	put(t, src, "k", content(40<<20, 1), objstore.PutOptions{})
+	it := item(t, src, dst)
+	known, err := transfer.OpenStateFile(t.TempDir() + "/state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	once := transfer.New(transfer.Config{Src: src, Dst: dst, Uploads: known, Retry: retry.Policy{Attempts: 1}})
+	srv.Inject(s3fault.Fault{Op: "complete", Status: 503, Code: "ServiceUnavailable"})
+	if res := once.Do(t.Context(), it); res.Outcome != task.Failed {
+		t.Fatalf("%+v", res)
+	}
+	srv.Inject(s3fault.Fault{Op: "list-parts", Status: 403, Code: "AccessDenied"})
+	wantSynced(t, once.Do(t.Context(), it), 40<<20)
+	if n := srv.Uploads(); n != 0 {
+		t.Errorf("%d uploads left", n)
+	}
+}
