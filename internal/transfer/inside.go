@@ -99,19 +99,34 @@ func (c *Copier) copyInsideParts(ctx context.Context, a *attempt) (Result, error
 			from := c.insideSource(a)
 			from.Offset, from.Length = by.span(i, a.src.Size)
 			var err error
-			parts[i], err = c.cfg.Dst.CopyPart(gctx, a.key, id, i+1, from)
-			return err
+			if parts[i], err = c.cfg.Dst.CopyPart(gctx, a.key, id, i+1, from); err != nil {
+				return c.insidePartError(gctx, a.key, err)
+			}
+			return nil
 		})
 	}
 	err = g.Wait()
 	var w objstore.Written
 	if err == nil {
 		w, err = c.cfg.Dst.CompleteMultipart(ctx, a.key, id, parts, objstore.CompleteOptions{IfAbsent: opt.IfAbsent, IfMatch: opt.IfMatch})
+		if err != nil {
+			err = completionError(err)
+		}
 	}
 	if err != nil {
 		c.abort(ctx, a.key, id)
-		return Result{}, insideError(err)
+		return Result{}, err
 	}
 	a.written = w
 	return Result{Outcome: task.Synced, Reason: task.Copied, Size: a.src.Size, Dropped: append(dropped, w.Dropped...)}, nil
+}
+
+// insidePartError is insideError for a part, where the upload too may be what is not there.
+func (c *Copier) insidePartError(ctx context.Context, key string, err error) error {
+	if errors.Is(err, objstore.ErrNotFound) {
+		if _, there := c.cfg.Src.Stat(ctx, key); there == nil {
+			return completionError(err)
+		}
+	}
+	return insideError(err)
 }

@@ -129,7 +129,7 @@ func (u *upload) run(ctx context.Context, first *objstore.Content, opt objstore.
 	return w, err
 }
 
-// completionError makes a vanished upload a conflict: either an earlier
+// completionError makes a vanished upload a conflict, never a vanished source: either an earlier
 // completion was done and its reply lost, or somebody aborted it. Looking at the
 // destination again tells which.
 func completionError(err error) error {
