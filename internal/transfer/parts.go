@@ -87,7 +87,12 @@ func (u *upload) begin(ctx context.Context, opt objstore.PutOptions) error {
 		return atDestination(err)
 	}
 	u.id = id
-	return u.remember()
+	if err := u.remember(); err != nil {
+		u.abort(ctx, u.a.key, id) // or nobody would ever find it again
+		u.forget()
+		return err
+	}
+	return nil
 }
 
 // run stores the missing parts and completes the upload.

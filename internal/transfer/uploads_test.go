@@ -66,3 +66,21 @@ func TestUploadWhosePartsMayNotBeListedIsAborted(t *testing.T) {
 		t.Errorf("%d uploads left", n)
 	}
 }
+
+// forgetful is a memory of uploads with no room left.
+type forgetful struct{ transfer.Uploads }
+
+func (forgetful) Find(transfer.Target) (u transfer.Upload, ok bool) { return u, false }
+func (forgetful) Begin(transfer.Upload) error                       { return errors.New("no space left") }
+func (forgetful) End(transfer.Target) error                         { return nil }
+
+func TestUploadThatCannotBeRememberedIsAborted(t *testing.T) {
+	t.Parallel()
+	srv, dst, _ := faultServer(t, s3fault.Options{})
+	src := mem.New("src")
+	put(t, src, "k", content(40<<20, 1), objstore.PutOptions{})
+	res := transfer.New(transfer.Config{Src: src, Dst: dst, Uploads: forgetful{}}).Do(t.Context(), item(t, src, dst))
+	if res.Outcome != task.Failed || srv.Uploads() != 0 {
+		t.Errorf("%+v, %d uploads left", res, srv.Uploads())
+	}
+}
