@@ -103,11 +103,38 @@ func (b *bucket) Delete(ctx context.Context, key string, opt objstore.DeleteOpti
 	return b.policy.Do(ctx, func() error { return b.Bucket.Delete(ctx, key, opt) })
 }
 
+// DeleteMany repeats the request for the keys alone whose own answers are transient.
 func (b *bucket) DeleteMany(ctx context.Context, keys []string) (perKey []error, err error) {
+	perKey = make([]error, len(keys))
+	left, answered := make([]int, len(keys)), false // indices into keys
+	for i := range left {
+		left[i] = i
+	}
 	err = b.policy.Do(ctx, func() error {
-		perKey, err = b.Bucket.DeleteMany(ctx, keys)
+		ask := keys
+		if answered {
+			ask = make([]string, len(left))
+			for j, i := range left {
+				ask[j] = keys[i]
+			}
+		}
+		answers, err := b.Bucket.DeleteMany(ctx, ask)
+		if err != nil {
+			return err
+		}
+		answered = true
+		again := left[:0]
+		for j, i := range left {
+			if perKey[i] = answers[j]; objstore.Transient(answers[j]) {
+				again, err = append(again, i), answers[j]
+			}
+		}
+		left = again
 		return err
 	})
+	if answered {
+		return perKey, nil // what is left has its own error
+	}
 	return perKey, err
 }
 

@@ -118,3 +118,42 @@ func TestListGoesOnBehindTheLastKey(t *testing.T) {
 		}
 	})
 }
+
+// busyDelete refuses the keys it is told to, each so many times.
+type busyDelete struct {
+	objstore.Bucket
+	busy  map[string]int
+	asked [][]string
+}
+
+func (b *busyDelete) DeleteMany(_ context.Context, keys []string) ([]error, error) {
+	b.asked = append(b.asked, keys)
+	perKey := make([]error, len(keys))
+	for i, k := range keys {
+		if k == "denied" {
+			perKey[i] = &objstore.Error{Kind: objstore.ErrDenied, Key: k}
+		}
+		if b.busy[k] > 0 {
+			b.busy[k]--
+			perKey[i] = &objstore.Error{Kind: objstore.ErrThrottled, Key: k}
+		}
+	}
+	return perKey, nil
+}
+
+func TestDeleteManyRepeatsTheKeysThatMayGoLater(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := &busyDelete{busy: map[string]int{"b": 1, "d": 100}}
+		perKey, err := retry.Wrap(store, retry.Policy{Attempts: 3}).DeleteMany(t.Context(), []string{"a", "b", "denied", "d"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if perKey[0] != nil || perKey[1] != nil || !errors.Is(perKey[2], objstore.ErrDenied) || !errors.Is(perKey[3], objstore.ErrThrottled) {
+			t.Errorf("answers %v", perKey)
+		}
+		if diff := cmp.Diff([][]string{{"a", "b", "denied", "d"}, {"b", "d"}, {"d"}}, store.asked); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
