@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/lockstep-sync/lockstep/internal/objstore"
 )
 
@@ -29,10 +31,13 @@ func (b *Bucket) Delete(ctx context.Context, key string, opt objstore.DeleteOpti
 }
 
 // DeleteMany implements objstore.Bucket. Keys that a document cannot carry are
-// deleted one by one.
+// deleted one by one, and so are all at a store that knows no such request.
 func (b *Bucket) DeleteMany(ctx context.Context, keys []string) ([]error, error) {
 	if limit := b.traits.Load().DeleteMany; limit == 0 || len(keys) > limit {
 		return nil, &objstore.Error{Kind: objstore.ErrUnsupported, Op: "delete-many", Message: "at most " + strconv.Itoa(limit) + " keys at once"}
+	}
+	if b.traits.Load().noDeleteMany {
+		return b.deleteEach(ctx, keys), nil
 	}
 	type object struct{ Key string }
 	var doc struct {
@@ -60,7 +65,12 @@ func (b *Bucket) DeleteMany(ctx context.Context, keys []string) ([]error, error)
 	var answer struct {
 		Error []struct{ Key, Code, Message string }
 	}
-	if _, err := b.document(ctx, r, &answer); err != nil {
+	_, err := b.document(ctx, r, &answer)
+	if errors.Is(err, objstore.ErrUnsupported) {
+		b.unlearn(r.op, "DeleteObjects", func(t *traits) { t.noDeleteMany = true })
+		return b.deleteEach(ctx, keys), nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	for _, e := range answer.Error {
@@ -80,4 +90,19 @@ func (b *Bucket) DeleteMany(ctx context.Context, keys []string) ([]error, error)
 		}
 	}
 	return perKey, nil
+}
+
+// deleteEach deletes keys one by one, some at a time.
+func (b *Bucket) deleteEach(ctx context.Context, keys []string) []error {
+	perKey := make([]error, len(keys))
+	var g errgroup.Group
+	g.SetLimit(16)
+	for i, key := range keys {
+		g.Go(func() error {
+			perKey[i] = b.Delete(ctx, key, objstore.DeleteOptions{})
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return perKey
 }

@@ -465,3 +465,32 @@ func TestStatRefusedWithoutWords(t *testing.T) {
 		t.Errorf("Stat of a denied key: %v", err)
 	}
 }
+
+// A store without DeleteObjects is asked for it once, and its keys go one by one.
+func TestStoreWithoutDeleteObjects(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []s3fault.Fault{
+		{Op: "delete-many", Runs: -1, Status: 501, Code: "NotImplemented"},
+		{Op: "delete-many", Runs: -1, Status: 405, NoBody: true},
+	} {
+		srv, b := server(t, s3fault.Options{}, "generic")
+		srv.Inject(fault)
+		for range 2 {
+			for _, key := range []string{"a", "b"} {
+				if _, err := store(t.Context(), b, key, "x", objstore.PutOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			perKey, err := b.DeleteMany(t.Context(), []string{"a", "b", "never there"})
+			if err := errors.Join(append(perKey, err)...); err != nil || len(perKey) != 3 {
+				t.Fatalf("%d answers, %v", len(perKey), err)
+			}
+			if left, err := keysOf(t.Context(), b, objstore.ListOptions{}); len(left) != 0 || err != nil {
+				t.Errorf("left %q, %v", left, err)
+			}
+		}
+		if n := srv.Count("delete-many"); n != 1 {
+			t.Errorf("asked %d times", n)
+		}
+	}
+}

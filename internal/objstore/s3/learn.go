@@ -220,7 +220,8 @@ func (b *Bucket) unlearn(op, what string, change func(*traits)) {
 // same reports whether nothing that can be unlearned differs.
 func (t *traits) same(o *traits) bool {
 	return t.Capabilities == o.Capabilities && t.checksumPart == o.checksumPart && t.tagsOnPut == o.tagsOnPut &&
-		t.condCopy == o.condCopy && t.condDelete == o.condDelete && t.listV1 == o.listV1
+		t.condCopy == o.condCopy && t.condDelete == o.condDelete && t.listV1 == o.listV1 &&
+		t.noDeleteMany == o.noDeleteMany
 }
 
 // forget turns a feature off. Conditions are forgotten for the kind of request

@@ -28,6 +28,7 @@ type traits struct {
 	listV1               bool   // ListObjects with markers; else ListObjectsV2
 	urlEncoding          bool   // encoding-type=url is understood
 	condCopy, condDelete bool   // conditions are judged there too
+	noDeleteMany         bool   // DeleteObjects was refused
 	checksumPart         bool   // a part's CRC64NVME is validated
 	tagsOnPut            bool   // x-amz-tagging; else a request of its own
 	rfc2047              bool   // user metadata is ASCII on the wire, encoded words inside
