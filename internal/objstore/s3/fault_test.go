@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -492,5 +493,19 @@ func TestStoreWithoutDeleteObjects(t *testing.T) {
 		if n := srv.Count("delete-many"); n != 1 {
 			t.Errorf("asked %d times", n)
 		}
+	}
+}
+
+// An answer that tells no length tells of no empty object.
+func TestStatWithoutLength(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Transfer-Encoding", "chunked")
+		w.Header().Set("ETag", `"0123456789abcdef0123456789abcdef"`)
+	}))
+	t.Cleanup(srv.Close)
+	b := open(t, s3.Config{Endpoint: srv.URL, Bucket: "bucket", Anonymous: true})
+	if info, err := b.Stat(t.Context(), "k"); !errors.Is(err, objstore.ErrUnavailable) {
+		t.Errorf("%d bytes, %v", info.Size, err)
 	}
 }

@@ -27,8 +27,13 @@ func (b *Bucket) Stat(ctx context.Context, key string) (objstore.Info, error) {
 		return objstore.Info{}, b.inWords(ctx, err)
 	}
 	defer resp.Body.Close()
+	if resp.ContentLength < 0 {
+		return objstore.Info{}, &objstore.Error{
+			Kind: objstore.ErrUnavailable, Op: r.op, Key: key, Status: resp.StatusCode, Message: "answer without a length",
+		}
+	}
 	in := info(key, resp.Header)
-	in.Size = max(resp.ContentLength, 0)
+	in.Size = resp.ContentLength
 	return in, nil
 }
 
