@@ -92,7 +92,7 @@ func (l *lister) enter(at dir, name, prefix string, w window) error {
 		return nil
 	}
 	if err != nil {
-		return err
+		return l.failed(prefix, err)
 	}
 	return l.push(sub, prefix, w)
 }
@@ -127,7 +127,7 @@ func (l *lister) push(d dir, prefix string, w window) error {
 		return failed
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err // unless it was removed meanwhile, with all its keys
+		return l.failed(prefix, err) // unless it was removed meanwhile, with all its keys
 	}
 	if n.runs != nil && len(n.refs) > 0 {
 		if err := l.spill(n); err != nil {
@@ -238,13 +238,16 @@ func (l *lister) object(top *level, name []byte, k kind) error {
 		return nil // it has gone, or has become something else
 	}
 	if err != nil {
-		return err
+		return l.failed(key, err)
 	}
 	if l.page.add(key, s, l.b.etag) {
 		return l.flush()
 	}
 	return nil
 }
+
+// failed names what in the tree could not be looked at: in a large one nobody would find it.
+func (l *lister) failed(key string, err error) error { return translate("list", key, err) }
 
 // flush yields the page, unless it is empty.
 func (l *lister) flush() error {
