@@ -70,7 +70,10 @@ func (b *Bucket) remove(key, match string) (removed bool, err error) {
 	at, err := b.root.walk(parent)
 	if err == nil {
 		defer at.close()
-		removed, err = b.removeAt(key, at, name, match)
+		var same bool
+		if same, err = b.spelledPath(parent); same {
+			removed, err = b.removeAt(key, at, name, match)
+		}
 	}
 	if isAbsent(err) {
 		return false, b.alive("delete")
@@ -82,6 +85,9 @@ func (b *Bucket) removeAt(key string, at dir, name, match string) (bool, error) 
 	entry, err := at.lstat(name)
 	if err != nil {
 		return false, err
+	}
+	if same, err := b.spelled(at, name); err != nil || !same {
+		return false, err // one of another spelling is another object
 	}
 	s := entry
 	if entry.kind == kindLink {
@@ -114,6 +120,7 @@ func (b *Bucket) prune(path, top string) string {
 		if err == nil {
 			err = at.rmdir(name)
 			at.close()
+			b.spelledLast.Store(nil) // the next one to make it may spell it otherwise
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return path

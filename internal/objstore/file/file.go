@@ -8,8 +8,9 @@
 // Put makes the parents it needs, Delete removes those it leaves empty.
 //
 // What a key cannot be. Anything a path cannot say: an empty segment, "." or
-// "..", a segment over 255 bytes, a NUL, "a" beside "a/b", a path through a
-// symbolic link, a segment named Reserved. Writing such a key fails with
+// "..", a segment over 255 bytes, a NUL, "a" beside "a/b", "a" beside "A" where the
+// file system takes them for one name, a path through a symbolic link, a segment named
+// Reserved. Writing such a key fails with
 // objstore.ErrKey and changes nothing; reading one fails with an error that is
 // both ErrNotFound and ErrKey.
 //
@@ -90,10 +91,13 @@ type Bucket struct {
 	flushFiles bool        // before they are renamed
 	exactTimes atomic.Bool // the file system keeps times to the nanosecond
 	xattrs     bool        // the file system has extended attributes
-	sidecars   atomic.Bool // there are, or may be, sidecar files
-	reserve    reserve
-	flushes    flusher
-	sort       sortLimits
+	caseless   atomic.Bool // the file system takes names that differ in case for one
+	// spelledLast is the path of the directory that was last seen to be spelled so.
+	spelledLast atomic.Pointer[string]
+	sidecars    atomic.Bool // there are, or may be, sidecar files
+	reserve     reserve
+	flushes     flusher
+	sort        sortLimits
 
 	mu      sync.Mutex
 	sources map[string]*Bucket // other buckets copied from, by path
@@ -143,6 +147,7 @@ func Open(path string, opt Options) (*Bucket, error) {
 	}
 	_, err = root.lstatPath(Reserved + "/" + sidecarDir)
 	b.sidecars.Store(!b.xattrs || err == nil)
+	b.lookAtCase()
 	return b, nil
 }
 

@@ -2,6 +2,7 @@ package file
 
 import (
 	"hash/maphash"
+	"strings"
 	"sync"
 )
 
@@ -19,6 +20,9 @@ func (b *Bucket) lockKey(key string) *sync.Mutex {
 	h.SetSeed(lockSeed)
 	_, _ = h.WriteString(b.path)
 	_ = h.WriteByte(0)
+	if b.caseless.Load() {
+		key = strings.ToLower(key)
+	}
 	_, _ = h.WriteString(key)
 	mu := &keyLocks[h.Sum64()%uint64(len(keyLocks))]
 	mu.Lock()

@@ -86,6 +86,9 @@ func (b *Bucket) temps(gone bool) (dir, error) {
 	if err != nil {
 		return dir{}, err
 	}
+	if b.root.ignoresCase(Reserved) {
+		b.caseless.Store(true)
+	}
 	if len(r.opened) == 0 {
 		r.stem = strconv.FormatUint(rand.Uint64(), 16) + "-"
 		at.sweep(tempAge)

@@ -82,7 +82,9 @@ func (b *Bucket) preview(op, key string, cond condition) error {
 	switch {
 	case err == nil:
 		defer at.close()
-		_, err = b.admit(op, key, at, name, cond)
+		if err = b.checkSpelling(op, key, parent); err == nil {
+			_, err = b.admit(op, key, at, name, cond)
+		}
 	case errors.Is(err, fs.ErrNotExist) && cond.match != "":
 		err = precondition(op, key, "the object does not exist")
 	case errors.Is(err, fs.ErrNotExist):
@@ -104,6 +106,15 @@ func (b *Bucket) checkPut(ctx context.Context, op, key string, cond condition) e
 // kind is kindUnknown when there is none.
 func (b *Bucket) admit(op, key string, at dir, name string, cond condition) (state, error) {
 	s, err := at.lstat(name)
+	if err == nil {
+		same, err := b.spelled(at, name)
+		if err != nil {
+			return s, err
+		}
+		if !same {
+			return s, keyError(op, key, "an object is there in another spelling, which this file system takes for the same")
+		}
+	}
 	if err == nil && s.kind == kindDir {
 		// A directory without entries holds no objects and so is not there.
 		if at.rmdir(name) != nil {
@@ -193,7 +204,9 @@ func (b *Bucket) place(op, key string, t *temp, cond condition) (made []string, 
 		at, fresh, err := b.makeDirs(parent)
 		made = append(made, fresh...)
 		if err == nil {
-			err = b.rename(op, key, t, at, name, cond)
+			if err = b.checkSpelling(op, key, parent); err == nil {
+				err = b.rename(op, key, t, at, name, cond)
+			}
 			at.close()
 		}
 		if err == nil {
