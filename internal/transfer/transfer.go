@@ -40,6 +40,9 @@ type Config struct {
 	// destination's clock may be behind the source's.
 	Verify     task.Verify
 	VerifySkew time.Duration
+	// Paced says that reads of the source are limited in bytes. Between directories they
+	// are then made here: the kernel, which copies them else, knows no limit.
+	Paced bool
 	// Moved counts bytes received from the source; may be nil.
 	Moved *atomic.Int64
 }
@@ -64,9 +67,12 @@ func New(cfg Config) *Copier {
 	}
 	c := &Copier{cfg: cfg, srcID: cfg.Src.Identity()}
 	c.checks = cfg.Encrypt != "" || cfg.Verify != "" && cfg.Verify != task.VerifyTransmission
-	c.sameSite = c.srcID.Service == cfg.Dst.Identity().Service
+	c.sameSite = c.srcID.Service == cfg.Dst.Identity().Service && !(cfg.Paced && c.srcID.Service == directories)
 	return c
 }
+
+// directories is the service that all directories of this machine are on.
+const directories = "file"
 
 // Result is how one key ended.
 type Result struct {
