@@ -25,6 +25,7 @@ type upload struct {
 	cut   cut
 	id    string
 	known bool // remembered by Config.Uploads
+	taken bool // begun by an earlier try, or run
 	info  objstore.Info
 	parts []objstore.Part // by number-1; Number 0: not stored yet
 }
@@ -55,6 +56,9 @@ func (c *Copier) copyParts(ctx context.Context, a *attempt, by cut) (Result, err
 		return Result{}, err
 	}
 	u.forget()
+	if err := u.tag(ctx, opt.Tags, &w); err != nil {
+		return Result{}, err
+	}
 	a.written = w
 	return Result{Outcome: task.Synced, Reason: task.Copied, Size: a.src.Size, Dropped: append(dropped, w.Dropped...)}, nil
 }

@@ -2,6 +2,8 @@ package transfer
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"github.com/lockstep-sync/lockstep/internal/objstore"
 )
@@ -67,7 +69,7 @@ func (u *upload) resume(ctx context.Context) (bool, error) {
 		_ = u.cfg.Uploads.End(u.target())
 		return false, nil
 	}
-	u.id, u.known = old.ID, true
+	u.id, u.known, u.taken = old.ID, true, true
 	for _, p := range stored {
 		mine, ok := old.Parts[p.Number]
 		if !ok || p.Number > len(u.parts) || mine.ETag != p.ETag || mine.Size != p.Size {
@@ -97,4 +99,21 @@ func (u *upload) forget() {
 	if u.known {
 		_ = u.cfg.Uploads.End(u.target())
 	}
+}
+
+// tag sets the tags of an object whose upload was taken up. Where they go with no request of
+// an upload, only the driver that began it knows of them.
+func (u *upload) tag(ctx context.Context, tags map[string]string, w *objstore.Written) error {
+	if !u.taken || len(tags) == 0 || slices.Contains(w.Dropped, "tags") {
+		return nil
+	}
+	err := u.cfg.Retry.Do(ctx, func() error { return u.cfg.Dst.SetTags(ctx, u.a.key, tags) })
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, objstore.ErrUnsupported), errors.Is(err, objstore.ErrDenied), errors.Is(err, objstore.ErrInvalid):
+		w.Dropped = append(w.Dropped, "tags")
+		return nil
+	}
+	return atDestination(err)
 }

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/lockstep-sync/lockstep/internal/objstore"
 	"github.com/lockstep-sync/lockstep/internal/objstore/mem"
 	"github.com/lockstep-sync/lockstep/internal/objstore/retry"
+	"github.com/lockstep-sync/lockstep/internal/objstore/s3"
 	"github.com/lockstep-sync/lockstep/internal/objstore/s3/s3fault"
 	"github.com/lockstep-sync/lockstep/internal/task"
 	"github.com/lockstep-sync/lockstep/internal/transfer"
@@ -82,5 +85,34 @@ func TestUploadThatCannotBeRememberedIsAborted(t *testing.T) {
 	res := transfer.New(transfer.Config{Src: src, Dst: dst, Uploads: forgetful{}}).Do(t.Context(), item(t, src, dst))
 	if res.Outcome != task.Failed || srv.Uploads() != 0 {
 		t.Errorf("%+v, %d uploads left", res, srv.Uploads())
+	}
+}
+
+// Tags that go with no request of the upload reach an object whose upload another process
+// began: only that one's driver had been told of them.
+func TestResumedUploadHasItsTags(t *testing.T) {
+	t.Parallel()
+	srv := s3fault.New(t, s3fault.Options{})
+	access, secret := srv.Credentials()
+	cfg := s3.Config{Endpoint: srv.URL, Bucket: "bucket", Provider: "generic", AccessKey: access, SecretKey: secret, Override: []string{"max-put=16MiB"}}
+	src := mem.New("src")
+	tags := map[string]string{"a": "b c", "d": "é"}
+	put(t, src, "k", content(20<<20, 1), objstore.PutOptions{Tags: tags})
+	known, err := transfer.OpenStateFile(t.TempDir() + "/state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Inject(s3fault.Fault{Op: "complete", Status: 503, Code: "ServiceUnavailable"})
+	var dst *s3.Bucket
+	for _, want := range []task.Outcome{task.Failed, task.Synced} {
+		dst = s3bucket(t, cfg)
+		res := transfer.New(transfer.Config{Src: src, Dst: dst, Uploads: known, Retry: retry.Policy{Attempts: 1}}).Do(t.Context(), item(t, src, dst))
+		if res.Outcome != want || len(res.Dropped) > 0 {
+			t.Fatalf("%+v, want %v", res, want)
+		}
+	}
+	got, err := dst.Tags(t.Context(), "k")
+	if diff := cmp.Diff(tags, got); diff != "" || err != nil {
+		t.Errorf("tags (-want +got), %v\n%s", err, diff)
 	}
 }
