@@ -40,16 +40,17 @@ func (c *Copier) Remove(ctx context.Context, items []plan.Item) []Result {
 }
 
 // stillGone asks the source again; a pending result means: delete it. A 404 that
-// does not say of what counts only beside a bucket that answers.
+// does not say of what counts only beside a bucket that answers, and so does a key that the
+// source cannot hold: what cannot be there is not there.
 func (c *Copier) stillGone(ctx context.Context, key string, probe func() error) Result {
 	_, err := c.cfg.Src.Stat(ctx, key)
 	switch {
 	case err == nil:
 		return Result{Outcome: task.Ignored, Reason: task.DeleteSuperseded}
-	case !errors.Is(err, objstore.ErrNotFound):
+	case !errors.Is(err, objstore.ErrNotFound) && !errors.Is(err, objstore.ErrKey):
 		return failed(atSource(err))
 	}
-	if objstore.Unconfirmed(err) {
+	if objstore.Unconfirmed(err) || errors.Is(err, objstore.ErrKey) {
 		if err := probe(); err != nil {
 			return failed(atSource(err))
 		}
