@@ -37,20 +37,41 @@ type line struct {
 	Part     *objstore.Part `json:"part,omitempty"`
 }
 
-// OpenStateFile reads the file, or makes it, for this process alone.
+// ErrInUse: another run has the state file.
+var ErrInUse = errors.New("another run uses it")
+
+// OpenStateFile reads the file, or makes it, for this process alone: of two that wrote it,
+// each would take up and abort the other's uploads, and one would lose what it remembers.
 func OpenStateFile(path string) (*StateFile, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	s := &StateFile{open: map[Target]Upload{}, stale: map[Target]bool{}}
-	if err := s.read(f); err != nil {
-		return nil, errors.Join(fmt.Errorf("read state file %s: %w", path, err), f.Close())
-	}
-	if err := f.Close(); err != nil {
+	defer func() { _ = f.Close() }() // with its lock, when the new file has one and is in its place
+	if err := lockFile(f, path); err != nil {
 		return nil, err
 	}
+	s := &StateFile{open: map[Target]Upload{}, stale: map[Target]bool{}}
+	if err := s.read(f); err != nil {
+		return nil, fmt.Errorf("read state file %s: %w", path, err)
+	}
 	return s, s.rewrite(path)
+}
+
+// lockFile locks f, which must still be the file at path: who had it may just have put
+// another in its place.
+func lockFile(f *os.File, path string) error {
+	if !tryLock(f) {
+		return ErrInUse
+	}
+	mine, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if now, err := os.Stat(path); err != nil || !os.SameFile(mine, now) {
+		return ErrInUse
+	}
+	return nil
 }
 
 func (s *StateFile) read(r io.Reader) error {
@@ -88,6 +109,7 @@ func (s *StateFile) rewrite(path string) error {
 		return err
 	}
 	s.f = f
+	tryLock(f) // nobody else knows it yet
 	for _, u := range s.open {
 		err = errors.Join(err, s.append(beginLine(u)))
 		for _, p := range u.Parts {

@@ -116,3 +116,20 @@ func TestResumedUploadHasItsTags(t *testing.T) {
 		t.Errorf("tags (-want +got), %v\n%s", err, diff)
 	}
 }
+
+func TestStateFileIsOfOneProcess(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir() + "/state"
+	for range 2 { // a new file, and one that is there
+		s, err := transfer.OpenStateFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := transfer.OpenStateFile(path); !errors.Is(err, transfer.ErrInUse) {
+			t.Errorf("opened twice: %v", err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
