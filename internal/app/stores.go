@@ -69,7 +69,8 @@ func openStores(ctx context.Context, cfg *SyncConfig) (*stores, error) {
 func wrapStores(cfg *SyncConfig, src, dst objstore.Bucket) *stores {
 	bounds := limit.Config{Fixed: cfg.Concurrency, RequestsPerSec: cfg.RequestsPerSec}
 	if cfg.BytesPerSecond > 0 {
-		bounds.Bytes = rate.NewLimiter(rate.Limit(cfg.BytesPerSecond), int(max(16<<10, cfg.BytesPerSecond/10)))
+		bounds.Bytes = rate.NewLimiter(rate.Limit(cfg.BytesPerSecond), int(max(leastTurn, cfg.BytesPerSecond/10)))
+		fewer(&bounds, cfg.BytesPerSecond)
 	}
 	srcLimits := limit.New(bounds)
 	dstLimits := srcLimits
@@ -80,6 +81,22 @@ func wrapStores(cfg *SyncConfig, src, dst objstore.Bucket) *stores {
 		return objstore.Sub(retry.Wrap(e.Wrap(b), retry.Policy{}), prefix)
 	}
 	return &stores{src: wrap(src, srcLimits, cfg.Src.Prefix), dst: wrap(dst, dstLimits, cfg.Dst.Prefix), dstLimits: dstLimits, drivers: []objstore.Bucket{src, dst}}
+}
+
+// Bodies that share a limit of bytes take turns of this many at least, and each has to have
+// its turn long before a connection that stands still is given up.
+const (
+	leastTurn = 16 << 10
+	maxTurn   = 10 // seconds from one to the next
+)
+
+// fewer bounds the requests in flight under a low limit of bytes.
+func fewer(bounds *limit.Config, bytesPerSecond int64) {
+	most := int(max(4, min(maxWorkers, bytesPerSecond*maxTurn/leastTurn)))
+	if bounds.Fixed > 0 {
+		bounds.Fixed = min(bounds.Fixed, most)
+	}
+	bounds.Max, bounds.Start = most, min(48, most)
 }
 
 // openStore opens one end without asking it anything. create makes a missing directory.
