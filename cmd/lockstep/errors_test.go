@@ -34,7 +34,7 @@ func TestRenderError(t *testing.T) {
 		},
 		{
 			"of a directory", &objstore.Error{Kind: objstore.ErrDenied, Op: "list", Key: "lost+found/", Err: fs.ErrPermission},
-			"error: list \"lost+found/\": access denied: permission denied\n  code: ACCESS_DENIED\n  next: let this user read that directory, or run as one who may\n",
+			"error: list \"lost+found/\": access denied: permission denied\n  code: ACCESS_DENIED\n  next: let this user read that directory, run as one who may, or exclude it\n",
 		},
 		{"interrupted", errInterrupted, "error: stopped before the end\n  code: INTERRUPTED\n  next: run the same command to go on: what is done stays done\n"},
 		{"what a terminal would obey", errors.New("\x1b[31mred"), "error: \"\\x1b[31mred\"\n  code: INTERNAL\n"},

@@ -95,6 +95,9 @@ type ListOptions struct {
 	Until  string // inclusive; "" is the end
 	// PageSize bounds the objects of a page; 0 means the store's own (1,000 on S3).
 	PageSize int
+	// Unwanted says of a prefix that ends in a slash that nobody asks for its keys: a
+	// directory that may not be read is then left out, and else ends the listing. May be nil.
+	Unwanted func(prefix string) bool
 }
 
 // Page is a run of consecutive objects of a listing. It may be empty.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"strings"
 )
 
 // Sub returns the part of b whose keys begin with prefix, as a bucket of its
@@ -36,6 +37,12 @@ func (s *sub) List(ctx context.Context, opt ListOptions) iter.Seq2[Page, error] 
 	}
 	if opt.Until != "" {
 		opt.Until = s.prefix + opt.Until
+	}
+	if unwanted := opt.Unwanted; unwanted != nil {
+		opt.Unwanted = func(prefix string) bool {
+			below, ok := strings.CutPrefix(prefix, s.prefix)
+			return ok && below != "" && unwanted(below)
+		}
 	}
 	return func(yield func(Page, error) bool) {
 		for page, err := range s.Bucket.List(ctx, opt) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"testing"
 
@@ -95,5 +96,34 @@ func TestSubIdentity(t *testing.T) {
 	}
 	if _, err := objstore.Sub(b, "a/").Stat(t.Context(), ""); !errors.Is(err, objstore.ErrKey) {
 		t.Errorf("Stat of the prefix itself = %v, want ErrKey", err)
+	}
+}
+
+// wishes keeps the options of the last listing.
+type wishes struct {
+	objstore.Bucket
+	opt objstore.ListOptions
+}
+
+func (w *wishes) List(ctx context.Context, opt objstore.ListOptions) iter.Seq2[objstore.Page, error] {
+	w.opt = opt
+	return w.Bucket.List(ctx, opt)
+}
+
+// What nobody asks for is told in keys of the part, and a directory above it is wanted.
+func TestSubUnwanted(t *testing.T) {
+	t.Parallel()
+	w := &wishes{Bucket: mem.New("b")}
+	for range objstore.Sub(w, "p/q").List(t.Context(), objstore.ListOptions{Unwanted: func(prefix string) bool { return prefix == "r/" }}) {
+	}
+	for prefix, want := range map[string]bool{"p/qr/": true, "p/": false, "p/q": false, "r/": false, "p/qs/": false} {
+		if got := w.opt.Unwanted(prefix); got != want {
+			t.Errorf("%q: unwanted %v", prefix, got)
+		}
+	}
+	for range objstore.Sub(w, "p/").List(t.Context(), objstore.ListOptions{}) {
+	}
+	if w.opt.Unwanted != nil {
+		t.Error("something is unwanted")
 	}
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/objstore"
@@ -78,6 +79,20 @@ func (f *Filter) Prefix() string {
 		shared, first = p, false
 	}
 	return shared
+}
+
+// Unwanted reports whether the filter surely excludes every key that begins with prefix.
+func (f *Filter) Unwanted(prefix string) bool {
+	for i := range f.rules {
+		r := &f.rules[i]
+		switch p := r.keyPrefix(); {
+		case !r.include && r.takesAllBelow() && strings.HasPrefix(prefix, p):
+			return true
+		case r.include && (strings.HasPrefix(prefix, p) || strings.HasPrefix(p, prefix)):
+			return false
+		}
+	}
+	return f.onlyIncluded()
 }
 
 // commonLength returns how many first bytes a and b share.

@@ -177,6 +177,43 @@ func TestFilterTakes(t *testing.T) {
 	}
 }
 
+// Unwanted is sure that a filter includes nothing below a prefix.
+func TestFilterUnwanted(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		rules  []string
+		prefix string
+		want   bool
+	}{
+		{nil, "a/", false},
+		{[]string{"- lost+found/"}, "lost+found/", true},
+		{[]string{"- lost+found/"}, "lost+found/b/", true},
+		{[]string{"- lost+found/"}, "lost/", false},
+		{[]string{"- prefix:lo"}, "lost+found/", true},
+		{[]string{"- *.tmp"}, "a.tmp/", false},
+		{[]string{"- a/*"}, "a/", false},
+		{[]string{"- a/**/b"}, "a/", false},
+		{[]string{"- size>1"}, "a/", false},
+		{[]string{"+ a/keep", "- a/"}, "a/", false},
+		{[]string{"+ a/keep", "- a/"}, "a/b/", true},
+		{[]string{"+ *.keep", "- a/"}, "a/", false},
+		{[]string{"+ size>1", "- a/"}, "a/", false},
+		{[]string{"- a/", "+ a/keep"}, "a/", true},
+		{[]string{"+ b/**", "+ c/**"}, "a/", true},
+		{[]string{"+ b/**", "+ c/**"}, "c/d/", false},
+		{[]string{"+ a/b/**"}, "a/", false},
+	} {
+		var rules []plan.Rule
+		for _, text := range c.rules {
+			rules = append(rules, rule(t, text))
+		}
+		f := plan.NewFilter(rules...)
+		if got := f.Unwanted(c.prefix); got != c.want {
+			t.Errorf("%q, %q: unwanted %v", c.rules, c.prefix, got)
+		}
+	}
+}
+
 func TestFilterPrefix(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

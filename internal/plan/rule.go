@@ -155,3 +155,8 @@ func (r *Rule) keyPrefix() string {
 	}
 	return r.glob.prefix
 }
+
+// takesAllBelow reports whether the rule matches every key that begins with keyPrefix.
+func (r *Rule) takesAllBelow() bool {
+	return r.limits == nil && !r.name && (r.glob == nil || r.glob.shape == prefix)
+}

@@ -83,7 +83,7 @@ func RunPartition(ctx context.Context, cfg *ScanConfig, p Partition, split Split
 	defer readers.Wait()
 	defer cancel()
 
-	opt := objstore.ListOptions{Prefix: cfg.Prefix, After: p.After, Until: p.Until, PageSize: cfg.PageSize}
+	opt := objstore.ListOptions{Prefix: cfg.Prefix, After: p.After, Until: p.Until, PageSize: cfg.PageSize, Unwanted: cfg.Plan.Filter.Unwanted}
 	src, dst := newPages(cfg.Src, opt), newPages(cfg.Dst, opt)
 	readers.Go(func() { src.read(inner) })
 	readers.Go(func() { dst.read(inner) })

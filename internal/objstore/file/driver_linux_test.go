@@ -75,6 +75,8 @@ func TestDenied(t *testing.T) {
 			t.Errorf("%v does not name the directory", err)
 		}
 		equal(t, nil, got, "keys of a listing that fails in its first page")
+		unwanted := func(prefix string) bool { return prefix == "closed/" }
+		equal(t, []string{"a", "open/c", "unreadable"}, keys(t, b, objstore.ListOptions{Unwanted: unwanted}), "keys when nobody asks for the closed directory's")
 		// What a listing does not need it does not read.
 		equal(t, []string{"open/c", "unreadable"}, keys(t, b, objstore.ListOptions{After: "closed0"}), "keys after the closed directory")
 		equal(t, []string{"a"}, keys(t, b, objstore.ListOptions{Until: "b"}), "keys before it")

@@ -15,11 +15,11 @@ import (
 // sorted runs on disk, so memory does not grow with the number of objects.
 // Directories outside of the range are not read, and only what goes into a page
 // is looked at. A file that vanishes meanwhile is left out. A directory that
-// cannot be read ends the listing with an error: an incomplete listing never
-// looks complete.
+// cannot be read ends the listing with an error, unless it is unwanted: an incomplete
+// listing never looks complete.
 func (b *Bucket) List(ctx context.Context, opt objstore.ListOptions) iter.Seq2[objstore.Page, error] {
 	return func(yield func(objstore.Page, error) bool) {
-		l := &lister{b: b, ctx: ctx, page: newPage(opt.PageSize), yield: yield}
+		l := &lister{b: b, ctx: ctx, page: newPage(opt.PageSize), yield: yield, unwanted: opt.Unwanted}
 		defer l.close()
 		err := l.start(opt)
 		if err == nil {
@@ -48,6 +48,8 @@ type lister struct {
 	spare []*level // ended ones, for their memory
 	held  int      // bytes of names in memory
 	buf   []byte   // for reading directories
+
+	unwanted func(prefix string) bool // as objstore.ListOptions.Unwanted
 }
 
 // level is a directory being listed.
@@ -88,7 +90,7 @@ func (l *lister) start(opt objstore.ListOptions) error {
 // enter pushes the directory name in at, if it is one still.
 func (l *lister) enter(at dir, name, prefix string, w window) error {
 	sub, err := at.open(name)
-	if isAbsent(err) {
+	if isAbsent(err) || l.leavesOut(prefix, err) {
 		return nil
 	}
 	if err != nil {
@@ -237,6 +239,9 @@ func (l *lister) object(top *level, name []byte, k kind) error {
 	if errors.Is(err, fs.ErrNotExist) || err == nil && s.kind != kindFile {
 		return nil // it has gone, or has become something else
 	}
+	if l.leavesOut(top.prefix, err) {
+		return nil
+	}
 	if err != nil {
 		return l.failed(key, err)
 	}
@@ -244,6 +249,11 @@ func (l *lister) object(top *level, name []byte, k kind) error {
 		return l.flush()
 	}
 	return nil
+}
+
+// leavesOut reports whether err denies what is below prefix and nobody asks for that.
+func (l *lister) leavesOut(prefix string, err error) bool {
+	return errors.Is(err, fs.ErrPermission) && l.unwanted != nil && prefix != "" && l.unwanted(prefix)
 }
 
 // failed names what in the tree could not be looked at: in a large one nobody would find it.
