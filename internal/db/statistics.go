@@ -163,7 +163,7 @@ func heard(ctx context.Context, t *txn, num int64) (time.Time, error) {
 func proven(ctx context.Context, t *txn, num int64) (time.Time, error) {
 	var start, failed *int64
 	err := one(ctx, t, `SELECT CASE WHEN j.source_time <> 0 THEN j.source_time ELSE j.started_at END FROM jobs j
-		WHERE j.task = $1 AND j.kind = 'scan' AND j.state = 'done'
+		WHERE j.task = $1 AND j.kind = 'scan' AND j.state = 'done' AND j.ending <> '`+leftPlaces+`'
 		AND (SELECT coalesce(sum(c.failed), 0) FROM job_counts c WHERE c.job = j.num) = 0 ORDER BY j.num DESC LIMIT 1`, []any{num}, &start)
 	if err != nil {
 		return time.Time{}, ignoreNoRow(err)
@@ -182,8 +182,8 @@ func proven(ctx context.Context, t *txn, num int64) (time.Time, error) {
 // counts for one scan.
 func missedRate(ctx context.Context, t *txn, num int64) (float64, error) {
 	var scans []scanMark
-	err := each(ctx, t, "SELECT num, heard FROM jobs WHERE task = $1 AND kind = 'scan' AND state = 'done' ORDER BY num DESC LIMIT 2",
-		[]any{num}, func(r rows) error {
+	err := each(ctx, t, "SELECT num, heard FROM jobs WHERE task = $1 AND kind = 'scan' AND state = 'done' AND ending <> $2 ORDER BY num DESC LIMIT 2",
+		[]any{num, leftPlaces}, func(r rows) error {
 			var m scanMark
 			err := r.Scan(&m.num, &m.heard)
 			scans = append(scans, m)
@@ -203,8 +203,8 @@ func missedRate(ctx context.Context, t *txn, num int64) (float64, error) {
 // brokenScan is why the last scan that has ended did not end well.
 func brokenScan(ctx context.Context, t *txn, num int64) (why string, err error) {
 	var state task.JobState
-	err = one(ctx, t, "SELECT CASE WHEN ended_at = 0 THEN ending ELSE state END, why FROM jobs WHERE task = $1 AND kind = 'scan' ORDER BY num DESC LIMIT 1",
-		[]any{num}, &state, &why)
+	err = one(ctx, t, "SELECT CASE WHEN ended_at = 0 OR ending = $2 THEN ending ELSE state END, why FROM jobs WHERE task = $1 AND kind = 'scan' ORDER BY num DESC LIMIT 1",
+		[]any{num, leftPlaces}, &state, &why)
 	if state != task.JobStopped && state != task.JobFailed {
 		why = ""
 	}

@@ -66,6 +66,7 @@ func Run(t *testing.T, open Open) {
 		{"JobsCancelOnce", testJobsCancelOnce},
 		{"TaskDeleted", testTaskDeleted},
 		{"Watermarks", testWatermarks},
+		{"WatermarksOfOtherPlaces", testWatermarksOfOtherPlaces},
 		{"Statistics", testStatistics},
 		{"Outbox", testOutbox},
 		{"OutboxRolls", testOutboxRolls},
