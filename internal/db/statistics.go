@@ -121,7 +121,7 @@ func (s *Store) Watermarks(ctx context.Context, id task.ID) (w history.Watermark
 		if w.Missed, err = missedRate(ctx, t, num); err != nil {
 			return err
 		}
-		if w.Broken, err = brokenScan(ctx, t, num); err != nil {
+		if w.Broken, w.Scan, err = lastScan(ctx, t, num); err != nil {
 			return err
 		}
 		if w.Delayed, err = delayed(ctx, t, num); err != nil {
@@ -200,15 +200,23 @@ func missedRate(ctx context.Context, t *txn, num int64) (float64, error) {
 	return float64(c.Missed) / float64(c.Missed+heard), nil
 }
 
-// brokenScan is why the last scan that has ended did not end well.
-func brokenScan(ctx context.Context, t *txn, num int64) (why string, err error) {
+// lastScan is why the last scan was stopped or failed, and which it is while it goes on.
+func lastScan(ctx context.Context, t *txn, num int64) (broken string, running task.JobID, err error) {
 	var state task.JobState
-	err = one(ctx, t, "SELECT CASE WHEN ended_at = 0 OR ending = $2 THEN ending ELSE state END, why FROM jobs WHERE task = $1 AND kind = 'scan' ORDER BY num DESC LIMIT 1",
-		[]any{num, leftPlaces}, &state, &why)
-	if state != task.JobStopped && state != task.JobFailed {
-		why = ""
+	var id task.JobID
+	var ended int64
+	err = one(ctx, t, "SELECT CASE WHEN ended_at = 0 OR ending = $2 THEN ending ELSE state END, why, id, ended_at FROM jobs WHERE task = $1 AND kind = 'scan' ORDER BY num DESC LIMIT 1",
+		[]any{num, leftPlaces}, &state, &broken, &id, &ended)
+	if err != nil {
+		return "", "", ignoreNoRow(err)
 	}
-	return why, ignoreNoRow(err)
+	if state != task.JobStopped && state != task.JobFailed {
+		broken = ""
+	}
+	if ended == 0 {
+		running = id
+	}
+	return broken, running, nil
 }
 
 // delayed looks at records whose turn comes later: the lanes' own index leads to them.

@@ -30,6 +30,8 @@ type Watermarks struct {
 	// Broken is why the last scan was stopped or failed: CODE or reason, colon, sentence.
 	// Empty when it ended well, was cancelled, or goes on.
 	Broken string
+	// Scan is the scan that goes on; empty: none does.
+	Scan task.JobID
 	// Open is how many failures are open, counted to MaxOpen: the rest of the failed
 	// records have been followed by a record of their key that ended otherwise.
 	Open int64

@@ -298,6 +298,9 @@ func testWatermarksOfOtherPlaces(t *testing.T, open Open) {
 	_, err := w.s.EndJobs(t.Context())
 	w.must(err)
 	running := w.scan(queue.JobStart{})
+	if m, err := w.s.Watermarks(t.Context(), w.task.ID); err != nil || m.Scan != running.Job {
+		t.Fatalf("%+v, %v", m, err)
+	}
 	w.must(w.s.CommitPage(t.Context(), &running, queue.Page{After: "m", Enqueue: found("a"), Delete: found("b")}))
 	w.setState(task.Stopped)
 	if m, err := w.s.Watermarks(t.Context(), w.task.ID); err != nil || m.Proven.IsZero() {
