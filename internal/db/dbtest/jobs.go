@@ -86,6 +86,34 @@ func testJobsCancel(t *testing.T, open Open) {
 	w.job(w.retry(queue.Retry{}).ID, task.Counts{Requested: 2}) // both failures are still open
 }
 
+// A manifest or retry whose sender died is ended, a day after the last that happened to it.
+func testJobsAbandoned(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	manifest := w.openManifest([]string{"a"})
+	retry, err := w.s.StartJob(t.Context(), queue.JobStart{Task: w.task.ID, Kind: task.RetryJob}, task.Actor{})
+	w.must(err)
+	w.work(synced)
+	w.clock.Skip(20 * time.Hour)
+	_, err = w.in.Accept(t.Context(), queue.Batch{Task: w.task.ID, Job: manifest, Entries: entries("b")})
+	w.must(err)
+	w.clock.Skip(5 * time.Hour)
+	ended, err := w.s.EndJobs(t.Context())
+	w.must(err)
+	if len(ended) != 1 || ended[0].ID != retry.ID || ended[0].State != task.JobFailed || ended[0].Why == "" {
+		t.Fatalf("ended %+v", ended)
+	}
+	w.clock.Skip(20 * time.Hour)
+	_, err = w.s.EndJobs(t.Context())
+	w.must(err)
+	w.work(synced) // what it had taken is synced all the same
+	_, err = w.s.EndJobs(t.Context())
+	w.must(err)
+	if j := w.job(manifest, task.Counts{Requested: 2, Synced: 2, Bytes: 20}); j.State != task.JobFailed || j.Why == "" {
+		t.Fatalf("job %+v", j)
+	}
+	w.prove()
+}
+
 // openManifest starts a job that names keys, as many batches as there are.
 func (w *world) openManifest(batches ...[]string) task.JobID {
 	w.Helper()

@@ -61,6 +61,7 @@ func Run(t *testing.T, open Open) {
 		{"DeletesRefused", testDeletesRefused},
 		{"DeletesReserved", testDeletesReserved},
 		{"JobsEnd", testJobsEnd},
+		{"JobsAbandoned", testJobsAbandoned},
 		{"JobsCancel", testJobsCancel},
 		{"JobsCancelKeepsEvents", testJobsCancelKeepsEvents},
 		{"JobsCancelOnce", testJobsCancelOnce},
