@@ -85,6 +85,8 @@ func Run(t *testing.T, open Open) {
 		{"Idempotency", testIdempotency},
 		{"RetireAddsUp", testRetireAddsUp},
 		{"RetireKeeps", testRetireKeeps},
+		{"RetireDeletedTask", testRetireDeletedTask},
+		{"RetireRetries", testRetireRetries},
 		{"RetireExternal", testRetireExternal},
 		{"Lag", testLag},
 		{"Settings", testSettings},
