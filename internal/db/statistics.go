@@ -160,11 +160,15 @@ func heard(ctx context.Context, t *txn, num int64) (time.Time, error) {
 	return fromMicros(oldest), nil
 }
 
+// proven is the start of the last scan that ended with all it found done, held back by what
+// has failed since. Deletes that a guard refused when their turn came are not done.
 func proven(ctx context.Context, t *txn, num int64) (time.Time, error) {
 	var start, failed *int64
 	err := one(ctx, t, `SELECT CASE WHEN j.source_time <> 0 THEN j.source_time ELSE j.started_at END FROM jobs j
 		WHERE j.task = $1 AND j.kind = 'scan' AND j.state = 'done' AND j.ending <> '`+leftPlaces+`'
-		AND (SELECT coalesce(sum(c.failed), 0) FROM job_counts c WHERE c.job = j.num) = 0 ORDER BY j.num DESC LIMIT 1`, []any{num}, &start)
+		AND (SELECT coalesce(sum(c.failed), 0) FROM job_counts c WHERE c.job = j.num) = 0
+		AND NOT EXISTS (SELECT 1 FROM reason_counts c WHERE c.job = j.num AND c.outcome = $2 AND c.reason = $3 AND c.n > 0)
+		ORDER BY j.num DESC LIMIT 1`, []any{num, int64(task.Ignored), string(task.GuardStopped)}, &start)
 	if err != nil {
 		return time.Time{}, ignoreNoRow(err)
 	}
