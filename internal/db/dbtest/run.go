@@ -49,6 +49,7 @@ func Run(t *testing.T, open Open) {
 		{"RetryFailsAnew", testRetryFailsAnew},
 		{"RetrySuperseded", testRetrySuperseded},
 		{"RetrySelects", testRetrySelects},
+		{"RetryGuarded", testRetryGuarded},
 		{"RetryKeepsTheOtherKey", testRetryKeepsTheOtherKey},
 		{"LaterRecordClosesFailure", testLaterRecordClosesFailure},
 		{"UntoldDeleteKeepsFailure", testUntoldDeleteKeepsFailure},
