@@ -207,6 +207,44 @@ func testRetireDeletedTask(t *testing.T, open Open) {
 	w.total(task.Counts{Requested: 2, Failed: 2})
 }
 
+// A job of which a list was given up gets no manifest, since that would not add up: nobody
+// is to try for ever.
+func testRetireLists(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	given := w.accept("a")
+	w.work(synced)
+	w.clock.Skip(task.EventsJobAge + time.Second)
+	_, err := w.s.EndJobs(t.Context())
+	w.must(err)
+	_, err = w.s.SealLists(t.Context(), 0, 1)
+	w.must(err)
+	w.clock.Skip(500 * day)
+	w.retire(db.Retention{Lists: 400 * day})
+	kept := w.accept("b")
+	w.work(synced)
+	w.clock.Skip(task.EventsJobAge + time.Second)
+	_, err = w.s.EndJobs(t.Context())
+	w.must(err)
+	_, err = w.s.SealLists(t.Context(), 0, 1)
+	w.must(err)
+	files, err := w.s.SealedLists(t.Context(), 1000)
+	w.must(err)
+	for _, f := range files {
+		w.must(w.s.ConfirmList(t.Context(), f, queue.ListObject{Name: "list"}))
+	}
+	jobs, err := w.s.UnlistedJobs(t.Context(), 1000)
+	w.must(err)
+	if len(jobs) != 1 || jobs[0].ID != kept.Job {
+		t.Errorf("%+v want a manifest, want %s alone and not %s", jobs, kept.Job, given.Job)
+	}
+	for _, but := range [][]task.ID{{w.task.ID}, {task.NewID(), task.NewID(), w.task.ID}} {
+		if jobs, err := w.s.UnlistedJobs(t.Context(), 1000, but...); err != nil || len(jobs) != 0 {
+			t.Errorf("without its task: %+v, %v", jobs, err)
+		}
+	}
+	w.prove()
+}
+
 // A retry has no lists that could be waited for.
 func testRetireRetries(t *testing.T, open Open) {
 	w := newWorld(t, open, db.Config{})

@@ -88,6 +88,7 @@ func Run(t *testing.T, open Open) {
 		{"RetireKeeps", testRetireKeeps},
 		{"RetireDeletedTask", testRetireDeletedTask},
 		{"RetireRetries", testRetireRetries},
+		{"RetireLists", testRetireLists},
 		{"RetireExternal", testRetireExternal},
 		{"Lag", testLag},
 		{"Settings", testSettings},
