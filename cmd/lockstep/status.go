@@ -50,15 +50,26 @@ func sentence(s native.Status) string {
 		fmt.Fprintf(&b, "Behind %s: %s waiting", formatDuration(time.Duration(s.Behind*float64(time.Second))), plural(n.Pending, "key"))
 	case n.Requested == 0 && s.Broken != "":
 		b.WriteString("Needs you: no event was sent, and the last scan did not end well")
+	case n.Requested == 0 && s.Scan != "":
+		b.WriteString("Nothing yet: the first scan has begun")
 	case n.Requested == 0:
 		b.WriteString("Nothing yet: no event was sent and no scan has run")
 	case s.Broken != "":
 		b.WriteString("In sync as far as events tell; the last scan did not end well")
+	case s.Proven == nil && s.Scan != "":
+		b.WriteString("In sync so far: the first scan goes on")
+	case s.Proven == nil:
+		b.WriteString("In sync as far as events tell: no scan has proven it")
+	case s.State == task.Stopped:
+		b.WriteString("In sync when the task was stopped: it hears of no change")
 	default:
 		b.WriteString("In sync as of " + s.At.Local().Format(time.TimeOnly))
 	}
 	if s.Counts.Requested > 0 {
 		fmt.Fprintf(&b, "; heard by events %s, proven by scan %s", ago(s.Heard), ago(s.Proven))
+	}
+	if s.Scan != "" && s.Proven != nil {
+		b.WriteString("; a scan goes on")
 	}
 	return b.String() + "."
 }
@@ -173,7 +184,7 @@ func (r *remote) statusAll(ctx context.Context, api *client.Client) error {
 	case len(all) == 1:
 		return r.statusOne(ctx, api, all[0])
 	case worse(all[0]) == 0:
-		fmt.Fprintf(r.stdout, "In sync as of "+all[0].At.Local().Format(time.TimeOnly)+": all of %s.\n%s\n\n", plural(int64(len(all)), "task"), countsLine(sum))
+		fmt.Fprintf(r.stdout, "%s.\n%s\n\n", allInSync(all), countsLine(sum))
 	default:
 		fmt.Fprintf(r.stdout, "%s: %s\n%s\n\n", printable(all[0].Name), sentence(all[0]), countsLine(sum))
 	}
@@ -182,6 +193,20 @@ func (r *remote) statusAll(ctx context.Context, api *client.Client) error {
 		t.row(printable(s.Name), s.State, formatCount(s.Counts.Pending), formatCount(s.Open), ago(s.Heard), ago(s.Proven))
 	}
 	return t.Flush()
+}
+
+// allInSync is the sentence for tasks of which none waits or has failed.
+func allInSync(all []native.Status) string {
+	unproven := int64(0)
+	for _, s := range all {
+		if s.Proven == nil {
+			unproven++
+		}
+	}
+	if unproven > 0 {
+		return fmt.Sprintf("In sync as far as events tell: all of %s; no scan has proven %s of them", plural(int64(len(all)), "task"), formatCount(unproven))
+	}
+	return fmt.Sprintf("In sync as of %s: all of %s", all[0].At.Local().Format(time.TimeOnly), plural(int64(len(all)), "task"))
 }
 
 // worse orders tasks: failures before backlogs before peace.

@@ -127,6 +127,7 @@ type delay struct {
 	nextAt      int64
 	reason      task.Reason
 	restoringAt int64
+	tried       int64 // 1 for an attempt that failed, 0 for a look at what is not there yet
 }
 
 // Ranks: the order in which a lane takes its keys.

@@ -90,14 +90,17 @@ func (w *settling) loadAttempts(ctx context.Context, ended []*queue.Settlement) 
 	return nil
 }
 
-// attempt records how a new attempt of a failed record ended: in the retry job, and,
-// unless it was cancelled, in the interval and job of the record, whose failed line is
-// taken back.
+// attempt records how a new attempt of a failed record ended: in the retry job, and, unless
+// nothing was tried, in the interval and job of the record, whose failed line is taken back.
 func (w *settling) attempt(ctx context.Context, d *queue.Settlement) error {
 	r := &d.Record
 	countOutcome(w.tally.attempt(r.RetryNum, w.lane.shard), d)
 	f, ok := w.failed[r.FailedSeq]
-	if !ok || d.Reason == task.Cancelled || d.Reason == task.TaskDeleted {
+	if !ok {
+		return nil
+	}
+	switch d.Reason {
+	case task.Cancelled, task.TaskDeleted, task.GuardStopped:
 		return nil
 	}
 	a := w.account(*r)

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/queue"
 	"github.com/lockstep-sync/lockstep/internal/task"
@@ -241,11 +242,11 @@ func (s *Store) EndJobs(ctx context.Context) (ended []task.Job, err error) {
 	return ended, nil
 }
 
-// closeDue closes a job of kind events that is old enough, and a scan whose
-// partitions have all been compared.
+// closeDue closes a job of kind events that is old enough, a scan whose partitions have
+// all been compared, and a job that nobody will close.
 func (s *Store) closeDue(ctx context.Context, j *jobRow) error {
 	if j.kind != task.EventsJob && j.kind != task.ScanJob {
-		return nil
+		return s.closeAbandoned(ctx, j)
 	}
 	due := "NOT EXISTS (SELECT 1 FROM partitions p WHERE p.job = jobs.num AND p.done = 0) AND CAST($2 AS BIGINT) <> 0"
 	if j.kind == task.EventsJob {
@@ -267,6 +268,29 @@ func (s *Store) closeDue(ctx context.Context, j *jobRow) error {
 		}
 		j.state = task.JobClosed
 		return closeJob(ctx, t, j.num, now)
+	})
+}
+
+// abandonedAge is how long nothing happens to a manifest or retry until its sender is gone:
+// the process that took its records died, or could not reach the database to close it.
+const abandonedAge = 24 * time.Hour
+
+// closeAbandoned closes such a job as failed: not all that it was for may be in it.
+func (s *Store) closeAbandoned(ctx context.Context, j *jobRow) error {
+	var last int64
+	if err := s.read(ctx, func(ctx context.Context, t *txn) error {
+		return one(ctx, t, `SELECT max(x.at) FROM (SELECT started_at AS at FROM jobs WHERE num = $1 UNION ALL SELECT at FROM outbox WHERE job = $1
+			UNION ALL SELECT sealed_at FROM list_files WHERE job = $1) x`, []any{j.num}, &last)
+	}); err != nil || last > s.now().Add(-abandonedAge).UnixMicro() {
+		return err
+	}
+	return s.write(ctx, func(ctx context.Context, t *txn) error {
+		now, err := lockJob(ctx, t, j.id, "FOR NO KEY UPDATE")
+		if err != nil || now.state != task.JobOpen {
+			return err
+		}
+		j.state = task.JobClosed
+		return endingJob(ctx, t, now, task.JobClosed, task.JobFailed, "the service stopped before all its keys were taken: send them again")
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/queue"
@@ -61,17 +62,32 @@ func tellOfJob(ctx context.Context, t *txn, taskNum int64, j task.Job) error {
 		return nil
 	}
 	n := task.Notice{Project: j.Project, Job: j.ID, Kind: j.Kind, State: j.State, Counts: &j.Counts, Why: j.Why}
+	guarded, err := guardedDeletes(ctx, t, j.ID)
+	if err != nil {
+		return err
+	}
 	switch {
 	case j.State == task.JobStopped:
 		n.Event = task.NoticeGuardStopped
 	case j.State == task.JobFailed || j.Counts.Failed > 0:
 		n.Event = task.NoticeJobFailed
+	case j.State == task.JobDone && guarded > 0:
+		n.Event = task.NoticeGuardStopped
+		n.Why = strconv.FormatInt(guarded, 10) + " deletes were not made: those of this hour have reached the limit, deletes were turned off, or the source is empty"
 	case j.State == task.JobDone:
 		return recovered(ctx, t, taskNum, n)
 	default: // somebody cancelled it
 		return nil
 	}
 	return trouble(ctx, t, taskNum, n)
+}
+
+// guardedDeletes is how many records of a job ended because a guard refused their deletes.
+func guardedDeletes(ctx context.Context, t *txn, id task.JobID) (n int64, err error) {
+	err = one(ctx, t, `SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM reason_counts
+		WHERE job = (SELECT num FROM jobs WHERE id = $1) AND outcome = $2 AND reason = $3`,
+		[]any{string(id), int64(task.Ignored), string(task.GuardStopped)}, &n)
+	return n, err
 }
 
 // recovered ends the trouble of a task that has no failure open any more. A guard's stop

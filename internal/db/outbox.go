@@ -104,15 +104,28 @@ func scanFile(r rows, more ...any) (f queue.ListFile, err error) {
 }
 
 // SealedLists implements queue.Outbox.
-func (s *Store) SealedLists(ctx context.Context, limit int) (out []queue.ListFile, err error) {
+func (s *Store) SealedLists(ctx context.Context, limit int, but ...task.ID) (out []queue.ListFile, err error) {
 	err = s.read(ctx, func(ctx context.Context, t *txn) error {
-		return each(ctx, t, "SELECT "+fileColumns+fileTables+"WHERE f.uploaded_at = 0 ORDER BY f.num LIMIT $1", []any{limit}, func(r rows) error {
+		others, args := notOf("k.id", 2, but)
+		return each(ctx, t, "SELECT "+fileColumns+fileTables+"WHERE f.uploaded_at = 0"+others+" ORDER BY f.num LIMIT $1", append([]any{limit}, args...), func(r rows) error {
 			f, err := scanFile(r)
 			out = append(out, f)
 			return err
 		})
 	})
 	return out, err
+}
+
+// notOf leaves some tasks out of a query whose parameters from $first on are theirs.
+func notOf(column string, first int, ids []task.ID) (clause string, args []any) {
+	if len(ids) == 0 {
+		return "", nil
+	}
+	list, args := inList(first, ids)
+	for i := range args {
+		args[i] = string(args[i].(task.ID))
+	}
+	return " AND " + column + " NOT IN (" + list + ")", args
 }
 
 // ListText implements queue.Outbox. A sealed file does not change, so that no snapshot
@@ -168,10 +181,13 @@ func (s *Store) ConfirmList(ctx context.Context, f queue.ListFile, o queue.ListO
 }
 
 // UnlistedJobs implements queue.Outbox.
-func (s *Store) UnlistedJobs(ctx context.Context, limit int) (jobs []task.Job, err error) {
+func (s *Store) UnlistedJobs(ctx context.Context, limit int, but ...task.ID) (jobs []task.Job, err error) {
 	err = s.read(ctx, func(ctx context.Context, t *txn) error {
+		others, args := notOf("(SELECT k.id FROM tasks k WHERE k.num = j.task)", 2, but)
 		jobs, err = readJobs(ctx, t, `WHERE j.manifest_due = 1 AND j.ended_at <> 0 AND j.kind NOT IN ('retry', 'external')
-			AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.job = j.num) ORDER BY j.num LIMIT $1`, limit)
+			AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.job = j.num)
+			AND NOT EXISTS (SELECT 1 FROM retired r WHERE r.task = j.task AND r.job = j.num AND r.what = '`+retiredLine+`')`+others+`
+			ORDER BY j.num LIMIT $1`, append([]any{limit}, args...)...)
 		return err
 	})
 	return jobs, err

@@ -96,13 +96,13 @@ func (e *postgresEngine) postpone(ctx context.Context, t *txn, rs []removal, lat
 	if len(rs) == 0 {
 		return nil, nil
 	}
-	nexts, reasons, restoring := make([]int64, len(rs)), make([]string, len(rs)), make([]int64, len(rs))
+	nexts, reasons, restoring, tried := make([]int64, len(rs)), make([]string, len(rs)), make([]int64, len(rs)), make([]int64, len(rs))
 	for i, d := range later {
-		nexts[i], reasons[i], restoring[i] = d.nextAt, string(d.reason), d.restoringAt
+		nexts[i], reasons[i], restoring[i], tried[i] = d.nextAt, string(d.reason), d.restoringAt, d.tried
 	}
-	return ordinals(ctx, t, len(rs), `UPDATE pending p SET attempts = p.attempts + 1, next_at = u.next_at, reason = u.reason, restoring_at = u.restoring_at
-		FROM unnest($3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[])
-		WITH ORDINALITY u (key, seq, job, accepted_at, next_at, reason, restoring_at, ord)`+postgresNamed, append(named(rs), nexts, reasons, restoring))
+	return ordinals(ctx, t, len(rs), `UPDATE pending p SET attempts = p.attempts + u.tried, next_at = u.next_at, reason = u.reason, restoring_at = u.restoring_at
+		FROM unnest($3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[], $10::bigint[])
+		WITH ORDINALITY u (key, seq, job, accepted_at, next_at, reason, restoring_at, tried, ord)`+postgresNamed, append(named(rs), nexts, reasons, restoring, tried))
 }
 
 // ordinals runs a statement that returns the ordinals, from 1, of n rows it changed.

@@ -176,11 +176,12 @@ func (e *sqliteEngine) remove(ctx context.Context, t *txn, rs []removal) (remove
 
 func (e *sqliteEngine) postpone(ctx context.Context, t *txn, rs []removal, later []delay) (postponed []bool, err error) {
 	postponed = make([]bool, len(rs))
-	err = t.conn.(*sqliteConn).loop(`UPDATE pending SET attempts = attempts + 1, next_at = ?, reason = ?, restoring_at = ?
-		WHERE seq = ? AND task = ? AND shard = ? AND key = ? AND job = ? AND accepted_at = ?`, 9, func(st *rawStmt) error {
+	err = t.conn.(*sqliteConn).loop(`UPDATE pending SET attempts = attempts + ?, next_at = ?, reason = ?, restoring_at = ?
+		WHERE seq = ? AND task = ? AND shard = ? AND key = ? AND job = ? AND accepted_at = ?`, 10, func(st *rawStmt) error {
 		for i := range rs {
 			r := &rs[i]
-			st.set(later[i].nextAt, string(later[i].reason), later[i].restoringAt, r.seq, r.task, int64(r.shard), []byte(r.key), r.job, r.acceptedAt)
+			d := &later[i]
+			st.set(d.tried, d.nextAt, string(d.reason), d.restoringAt, r.seq, r.task, int64(r.shard), []byte(r.key), r.job, r.acceptedAt)
 			n, err := st.exec(ctx)
 			if err != nil {
 				return err

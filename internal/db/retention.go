@@ -97,9 +97,14 @@ func (r retired) flush(ctx context.Context, t *txn) error {
 		ON CONFLICT (task, job, what, num, reason) DO UPDATE SET n = retired.n + excluded.n`, args)
 }
 
-// retireFailures removes failed records that are not open.
+// retireFailures removes failed records that are not open. Those of a task that is no more
+// are open to nobody.
 func (s *Store) retireFailures(ctx context.Context, before int64) (more bool, err error) {
 	err = s.write(ctx, func(ctx context.Context, t *txn) error {
+		if _, err := t.exec(ctx, "UPDATE failures SET open = 0 WHERE num IN (SELECT f.num FROM tasks k JOIN failures f ON f.task = k.num AND f.open = 1 AND f.last_at < $1"+
+			" WHERE k.deleted_at <> 0 LIMIT "+strconv.Itoa(retireStep)+")", before); err != nil {
+			return err
+		}
 		n, err := dropFailures(ctx, t, "open = 0 AND last_at < $1", before)
 		more = n == retireStep
 		return err

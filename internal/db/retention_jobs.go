@@ -9,8 +9,8 @@ import (
 )
 
 // retirable are ended jobs ($1: before that time) that nothing holds: see Retire. Their
-// lists are all uploaded, or those that were not are older than $2.
-const retirable = `ended_at <> 0 AND ended_at < $1 AND kind <> 'external' AND (manifest_due = 0 OR ended_at < $2)
+// lists are all uploaded, or those that were not are older than $2; a retry has none.
+const retirable = `ended_at <> 0 AND ended_at < $1 AND kind <> 'external' AND (manifest_due = 0 OR kind = 'retry' OR ended_at < $2)
 	AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.job = jobs.num)
 	AND NOT EXISTS (SELECT 1 FROM failures f WHERE f.job = jobs.num AND f.open = 1)
 	AND (kind <> 'scan' OR (SELECT count(*) FROM jobs k WHERE k.task = jobs.task AND k.kind = 'scan' AND k.state = 'done' AND k.num > jobs.num) >= 2)`

@@ -9,6 +9,49 @@ import (
 
 var _ queue.Scans = (*Store)(nil)
 
+// leftPlaces is the ending of an ended scan that compared what are no longer the places of
+// its task: it proves nothing of the ones the task has.
+const leftPlaces = "left"
+
+// leaveScans says so of the scans of a task whose places change, and cancels one that has
+// not ended: half of it would be of one pair of places and half of another, and what it
+// found would be deleted where nobody has looked. Its records are still to be ended.
+func leaveScans(ctx context.Context, t *txn, k task.Task, by task.Actor) (running []jobRow, err error) {
+	num, err := t.s.taskNum(ctx, t, k.ID)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := t.exec(ctx, "UPDATE jobs SET ending = $1 WHERE task = $2 AND kind = 'scan' AND ended_at <> 0", leftPlaces, num); err != nil {
+		return nil, err
+	}
+	var ids []task.JobID
+	if err := each(ctx, t, "SELECT id FROM jobs WHERE task = $1 AND kind = 'scan' AND ended_at = 0", []any{num}, func(r rows) error {
+		var id task.JobID
+		err := r.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	const why = "the places of the task changed"
+	for _, id := range ids {
+		j, err := lockJob(ctx, t, id, "FOR NO KEY UPDATE")
+		if err != nil {
+			return nil, err
+		}
+		if running = append(running, j); j.state == task.JobCancelling {
+			continue
+		}
+		if err := endingJob(ctx, t, j, task.JobCancelling, task.JobCancelled, why); err != nil {
+			return nil, err
+		}
+		if err := t.audit(ctx, by, k.Project, "job.cancel", string(id), map[string]any{"why": why}); err != nil {
+			return nil, err
+		}
+	}
+	return running, nil
+}
+
 // HearsEvents implements queue.Scans.
 func (s *Store) HearsEvents(ctx context.Context, scan task.JobID) (hears bool, err error) {
 	err = s.read(ctx, func(ctx context.Context, t *txn) error {
@@ -18,7 +61,7 @@ func (s *Store) HearsEvents(ctx context.Context, scan task.JobID) (hears bool, e
 		}
 		var scans, events int
 		const earlier = "(SELECT count(*) FROM (SELECT 1 FROM jobs WHERE task = $1 AND num < $2 AND kind = "
-		if err := one(ctx, t, "SELECT "+earlier+"'scan' AND state = 'done' LIMIT 1) s), "+earlier+"'events' LIMIT 1) e)",
+		if err := one(ctx, t, "SELECT "+earlier+"'scan' AND state = 'done' AND ending <> '"+leftPlaces+"' LIMIT 1) s), "+earlier+"'events' LIMIT 1) e)",
 			[]any{j.task, j.num}, &scans, &events); err != nil {
 			return err
 		}

@@ -60,7 +60,8 @@ func (w *settling) settle(ctx context.Context, l laneNum, done []queue.Settlemen
 	for _, d := range sorted {
 		r := removal{l, d.Record.Key, d.Record.Seq, d.Record.JobNum, d.Record.AcceptedAt.UnixMicro()}
 		if d.Outcome == task.Pending {
-			again, later = append(again, r), append(later, delay{d.NextAt.UnixMicro(), d.Reason, micros(d.RestoringAt)})
+			again = append(again, r)
+			later = append(later, delay{d.NextAt.UnixMicro(), d.Reason, micros(d.RestoringAt), bit(d.Reason != task.SourceRestoring)})
 			continue
 		}
 		gone, ended = append(gone, r), append(ended, d)

@@ -105,7 +105,10 @@ func (g *settlements) lead(ctx context.Context, c *settleCall) {
 	})
 	for _, c := range group {
 		if err != nil && len(group) > 1 {
-			c.err = g.s.write(ctx, func(ctx context.Context, t *txn) error { return settleGroup(ctx, t, []*settleCall{c}) })
+			alone := g.s.write(ctx, func(ctx context.Context, t *txn) error { return settleGroup(ctx, t, []*settleCall{c}) })
+			if alone != nil {
+				c.err = alone
+			}
 		} else if err != nil {
 			c.err = err
 		}

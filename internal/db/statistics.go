@@ -121,7 +121,7 @@ func (s *Store) Watermarks(ctx context.Context, id task.ID) (w history.Watermark
 		if w.Missed, err = missedRate(ctx, t, num); err != nil {
 			return err
 		}
-		if w.Broken, err = brokenScan(ctx, t, num); err != nil {
+		if w.Broken, w.Scan, err = lastScan(ctx, t, num); err != nil {
 			return err
 		}
 		if w.Delayed, err = delayed(ctx, t, num); err != nil {
@@ -160,11 +160,15 @@ func heard(ctx context.Context, t *txn, num int64) (time.Time, error) {
 	return fromMicros(oldest), nil
 }
 
+// proven is the start of the last scan that ended with all it found done, held back by what
+// has failed since. Deletes that a guard refused when their turn came are not done.
 func proven(ctx context.Context, t *txn, num int64) (time.Time, error) {
 	var start, failed *int64
 	err := one(ctx, t, `SELECT CASE WHEN j.source_time <> 0 THEN j.source_time ELSE j.started_at END FROM jobs j
-		WHERE j.task = $1 AND j.kind = 'scan' AND j.state = 'done'
-		AND (SELECT coalesce(sum(c.failed), 0) FROM job_counts c WHERE c.job = j.num) = 0 ORDER BY j.num DESC LIMIT 1`, []any{num}, &start)
+		WHERE j.task = $1 AND j.kind = 'scan' AND j.state = 'done' AND j.ending <> '`+leftPlaces+`'
+		AND (SELECT coalesce(sum(c.failed), 0) FROM job_counts c WHERE c.job = j.num) = 0
+		AND NOT EXISTS (SELECT 1 FROM reason_counts c WHERE c.job = j.num AND c.outcome = $2 AND c.reason = $3 AND c.n > 0)
+		ORDER BY j.num DESC LIMIT 1`, []any{num, int64(task.Ignored), string(task.GuardStopped)}, &start)
 	if err != nil {
 		return time.Time{}, ignoreNoRow(err)
 	}
@@ -182,8 +186,8 @@ func proven(ctx context.Context, t *txn, num int64) (time.Time, error) {
 // counts for one scan.
 func missedRate(ctx context.Context, t *txn, num int64) (float64, error) {
 	var scans []scanMark
-	err := each(ctx, t, "SELECT num, heard FROM jobs WHERE task = $1 AND kind = 'scan' AND state = 'done' ORDER BY num DESC LIMIT 2",
-		[]any{num}, func(r rows) error {
+	err := each(ctx, t, "SELECT num, heard FROM jobs WHERE task = $1 AND kind = 'scan' AND state = 'done' AND ending <> $2 ORDER BY num DESC LIMIT 2",
+		[]any{num, leftPlaces}, func(r rows) error {
 			var m scanMark
 			err := r.Scan(&m.num, &m.heard)
 			scans = append(scans, m)
@@ -200,15 +204,23 @@ func missedRate(ctx context.Context, t *txn, num int64) (float64, error) {
 	return float64(c.Missed) / float64(c.Missed+heard), nil
 }
 
-// brokenScan is why the last scan that has ended did not end well.
-func brokenScan(ctx context.Context, t *txn, num int64) (why string, err error) {
+// lastScan is why the last scan was stopped or failed, and which it is while it goes on.
+func lastScan(ctx context.Context, t *txn, num int64) (broken string, running task.JobID, err error) {
 	var state task.JobState
-	err = one(ctx, t, "SELECT CASE WHEN ended_at = 0 THEN ending ELSE state END, why FROM jobs WHERE task = $1 AND kind = 'scan' ORDER BY num DESC LIMIT 1",
-		[]any{num}, &state, &why)
-	if state != task.JobStopped && state != task.JobFailed {
-		why = ""
+	var id task.JobID
+	var ended int64
+	err = one(ctx, t, "SELECT CASE WHEN ended_at = 0 OR ending = $2 THEN ending ELSE state END, why, id, ended_at FROM jobs WHERE task = $1 AND kind = 'scan' ORDER BY num DESC LIMIT 1",
+		[]any{num, leftPlaces}, &state, &broken, &id, &ended)
+	if err != nil {
+		return "", "", ignoreNoRow(err)
 	}
-	return why, ignoreNoRow(err)
+	if state != task.JobStopped && state != task.JobFailed {
+		broken = ""
+	}
+	if ended == 0 {
+		running = id
+	}
+	return broken, running, nil
 }
 
 // delayed looks at records whose turn comes later: the lanes' own index leads to them.

@@ -178,9 +178,13 @@ func taskDetail(k task.Task) any {
 }
 
 // ChangeTask stores name, description, state, places, options, dialect fields and
-// sealed credentials of a task. Conflict: it was changed since Version was read, or what CreateTask refuses.
+// sealed credentials of a task. Other places cancel a scan under way, and what earlier ones
+// have proven counts no more. Conflict: it was changed since Version was read, or what CreateTask refuses.
 func (s *Store) ChangeTask(ctx context.Context, k task.Task, by task.Actor) (task.Task, error) {
+	var changed task.Task
+	var scans []jobRow
 	err := s.change(ctx, func(ctx context.Context, t *txn) error {
+		changed, scans = k, nil
 		old, err := lockTask(ctx, t, k.ID)
 		if err != nil {
 			return err
@@ -216,15 +220,25 @@ func (s *Store) ChangeTask(ctx context.Context, k task.Task, by task.Actor) (tas
 				return err
 			}
 		}
+		if n.Source != old.Source || n.Destination != old.Destination {
+			if scans, err = leaveScans(ctx, t, n, by); err != nil {
+				return err
+			}
+		}
 		if n.State == task.Active && old.State != task.Active {
 			for i := range n.Shards {
 				t.wakeLane(queue.LaneID{Task: n.ID, Shard: i})
 			}
 		}
-		k = n
+		changed = n
 		return t.audit(ctx, by, n.Project, "task.change", string(n.ID), taskDetail(n))
 	})
-	return k, err
+	for _, j := range scans {
+		if err == nil {
+			err = s.endCancelled(ctx, j)
+		}
+	}
+	return changed, err
 }
 
 // DeleteTask takes a stopped task away. What waits of it ends failed TASK_DELETED, its

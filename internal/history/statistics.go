@@ -19,7 +19,7 @@ type Watermarks struct {
 	// Heard: every event accepted before it is settled, and none of those is failed.
 	Heard time.Time
 	// Proven: the start, by the source's clock, of the last scan that ended complete
-	// and without open failures; held back by failures left open since. Zero: no scan.
+	// and without open failures or deletes that a guard refused; held back by failures left open since. Zero: no scan.
 	Proven time.Time
 	// Missed is the share of changes since the scan before the last one that no event
 	// told of: missed / (missed + event records). Zero when there were none.
@@ -30,6 +30,8 @@ type Watermarks struct {
 	// Broken is why the last scan was stopped or failed: CODE or reason, colon, sentence.
 	// Empty when it ended well, was cancelled, or goes on.
 	Broken string
+	// Scan is the scan that goes on; empty: none does.
+	Scan task.JobID
 	// Open is how many failures are open, counted to MaxOpen: the rest of the failed
 	// records have been followed by a record of their key that ended otherwise.
 	Open int64

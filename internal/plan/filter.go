@@ -45,16 +45,29 @@ func (f *Filter) Match(o *objstore.Object, now time.Time) (included bool, rule i
 
 // Takes reports whether the filter includes a key whatever its size and age.
 func (f *Filter) Takes(key string) bool {
+	included, _, sure := f.matchKey(key)
+	return sure && included
+}
+
+// Refuses reports whether the filter excludes a key whatever its size and age, and which
+// rule (from 1) does; 0 when none matches.
+func (f *Filter) Refuses(key string) (refused bool, rule int) {
+	included, rule, sure := f.matchKey(key)
+	return sure && !included, rule
+}
+
+// matchKey is Match for a key alone; sure is false when size or age may decide.
+func (f *Filter) matchKey(key string) (included bool, rule int, sure bool) {
 	o := objstore.Object{Key: key}
 	for i := range f.rules {
 		switch r := &f.rules[i]; {
 		case r.limits != nil:
-			return false
+			return false, 0, false
 		case r.matches(&o, time.Time{}):
-			return r.include
+			return r.include, i + 1, true
 		}
 	}
-	return !f.onlyIncluded()
+	return !f.onlyIncluded(), 0, true
 }
 
 // onlyIncluded reports whether keys that no rule matches are excluded.

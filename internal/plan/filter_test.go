@@ -214,6 +214,34 @@ func TestFilterUnwanted(t *testing.T) {
 	}
 }
 
+// Refuses names the rule, and is sure only where Takes could be.
+func TestFilterRefuses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		rules []string
+		key   string
+		want  bool
+		rule  int
+	}{
+		{nil, "a", false, 0},
+		{[]string{"+ logs/**"}, "logs/a", false, 1},
+		{[]string{"+ logs/**"}, "a", true, 0},
+		{[]string{"+ keep.tmp", "- *.tmp"}, "a.tmp", true, 2},
+		{[]string{"- *.tmp", "- size>1M"}, "a.tmp", true, 1},
+		{[]string{"- size>1M", "- *.tmp"}, "a.tmp", false, 0},
+		{[]string{"+ age<1h"}, "a", false, 0},
+	} {
+		var rules []plan.Rule
+		for _, text := range c.rules {
+			rules = append(rules, rule(t, text))
+		}
+		f := plan.NewFilter(rules...)
+		if got, n := f.Refuses(c.key); got != c.want || n != c.rule {
+			t.Errorf("%q refuses %q: %v by rule %d", c.rules, c.key, got, n)
+		}
+	}
+}
+
 func TestFilterPrefix(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -23,8 +23,8 @@ type Jobs interface {
 	// that another job had asked for, whose records were superseded, go on waiting: each
 	// is accepted as an event of the task in the transaction that ends its record.
 	CancelJob(ctx context.Context, id task.JobID, why string, by task.Actor) error
-	// EndJobs closes jobs of kind events that are due, and ends every closed job whose
-	// records have all ended. It is cheap, and called every few seconds by one node.
+	// EndJobs closes jobs of kind events that are due, and as failed those that nobody has
+	// closed in a day, and ends every closed job whose records have all ended. It is cheap, and called every few seconds by one node.
 	EndJobs(ctx context.Context) ([]task.Job, error)
 	// Retry makes up to limit failed records of r pending again in the retry job,
 	// from a cursor on that starts at zero. Records whose key is pending are left to it.

@@ -52,16 +52,18 @@ type Outbox interface {
 	// whose first line is older than age, and of those with lines or more. A file holds
 	// at most 100,000 lines and one row more.
 	SealLists(ctx context.Context, age time.Duration, lines int64) (sealed int, err error)
-	// SealedLists returns the files that have not been confirmed, oldest first.
-	SealedLists(ctx context.Context, limit int) ([]ListFile, error)
+	// SealedLists returns the files that have not been confirmed, oldest first, but those of
+	// some tasks.
+	SealedLists(ctx context.Context, limit int, but ...task.ID) ([]ListFile, error)
 	// ListText yields the text of a sealed file in pieces of whole lines. A piece is
 	// valid until the next one.
 	ListText(ctx context.Context, f ListFile) iter.Seq2[[]byte, error]
 	// ConfirmList drops the rows of an uploaded file and remembers the object.
 	ConfirmList(ctx context.Context, f ListFile, o ListObject) error
 	// UnlistedJobs returns ended jobs whose lists have all been uploaded since their
-	// closing manifest was last written; ManifestWritten takes a job off it.
-	UnlistedJobs(ctx context.Context, limit int) ([]task.Job, error)
+	// closing manifest was last written, but those of some tasks; ManifestWritten takes a
+	// job off it. A job of which a list was given up has no manifest: it would not add up.
+	UnlistedJobs(ctx context.Context, limit int, but ...task.ID) ([]task.Job, error)
 	JobLists(ctx context.Context, job task.JobID) ([]UploadedList, error)
 	ManifestWritten(ctx context.Context, job task.JobID) error
 }

@@ -17,7 +17,7 @@ type Record struct {
 	Class      Class
 	AcceptedAt time.Time
 	NextAt     time.Time
-	Attempts   int         // ended without a final outcome so far
+	Attempts   int         // failed so far; looks at an object that is being restored are none
 	Reason     task.Reason // of the last such attempt
 	Missed     bool        // found by a scan although the task gets events
 	// RestoringAt is when its object was asked back from an archive; zero: it was not.

@@ -8,7 +8,7 @@ type NoticeEvent string
 // What is told.
 const (
 	NoticeJobFailed       NoticeEvent = "job.failed"       // a job ended with failures, or could not go on
-	NoticeGuardStopped    NoticeEvent = "guard.stopped"    // a guard stopped the deletes of a job
+	NoticeGuardStopped    NoticeEvent = "guard.stopped"    // a guard stopped deletes of a job
 	NoticeScheduleSkipped NoticeEvent = "schedule.skipped" // a start by the clock was skipped
 	NoticeRecovered       NoticeEvent = "recovered"        // after one of the first two: a job ended well, and no failure is open
 )

@@ -21,7 +21,7 @@ type LanesConfig struct {
 	Stores  Stores
 	Log     *slog.Logger
 
-	InFlight int           // keys worked on at a time by this node; 0: 128
+	InFlight int           // keys of one task worked on at a time by this node, and a quarter more of all; 0: 128
 	MaxLanes int           // lanes held at a time; 0: 1,024
 	Patience Patience      // with keys that fail
 	Lease    time.Duration // 0: 7 s
@@ -79,7 +79,8 @@ type Lanes struct {
 	// when we asked last: no need to ask for every event of theirs.
 	wanted    map[queue.LaneID]struct{}
 	elsewhere map[queue.LaneID]time.Time
-	// tasks are the slots of those with a limit of their own.
+	// tasks are their own slots. One whose store hangs holds all of them, and leaves some of
+	// the node's to others.
 	tasks map[task.ID]chan struct{}
 }
 
@@ -87,7 +88,7 @@ type Lanes struct {
 func NewLanes(cfg LanesConfig) *Lanes {
 	cfg = cfg.withDefaults()
 	return &Lanes{
-		cfg: cfg, slots: make(chan struct{}, cfg.InFlight), claims: make(chan struct{}, 1),
+		cfg: cfg, slots: make(chan struct{}, cfg.InFlight+cfg.InFlight/4), claims: make(chan struct{}, 1),
 		lanes: map[queue.LaneID]*lane{}, wanted: map[queue.LaneID]struct{}{},
 		elsewhere: map[queue.LaneID]time.Time{}, tasks: map[task.ID]chan struct{}{},
 	}
@@ -280,11 +281,11 @@ func (r *Lanes) renew(ctx context.Context) {
 	}
 }
 
-// slotsOf returns the slots of a task with a limit; nil: the node's limit will do.
+// slotsOf returns the slots of a task, whose own limit is 0 when it has none.
 // After a change of the limit the keys in flight count towards the old one.
 func (r *Lanes) slotsOf(id task.ID, limit int) chan struct{} {
-	if limit <= 0 || limit >= r.cfg.InFlight {
-		return nil
+	if limit <= 0 || limit > r.cfg.InFlight {
+		limit = r.cfg.InFlight
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

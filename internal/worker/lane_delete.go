@@ -129,11 +129,17 @@ func (c *sourceCheck) look(ctx context.Context, src objstore.Bucket, since time.
 	}
 }
 
-// holdsAny asks a bucket for its first object.
+// holdsAny asks a bucket for its first object, and for full pages where that is hidden: the
+// lists of a task may be many.
 func holdsAny(ctx context.Context, b objstore.Bucket) (bool, error) {
-	for page, err := range b.List(ctx, objstore.ListOptions{PageSize: 1}) {
-		if err != nil || len(page.Objects) > 0 {
-			return err == nil, err
+	for _, size := range [...]int{1, 0} {
+		for page, err := range b.List(ctx, objstore.ListOptions{PageSize: size}) {
+			if err != nil || len(page.Objects) > 0 {
+				return err == nil, err
+			}
+			if size == 1 {
+				break
+			}
 		}
 	}
 	return false, nil

@@ -76,6 +76,10 @@ func (w *keyWork) run(ctx context.Context) {
 		}
 		w.remove(ctx)
 	case known.Src.Listed && !known.Src.Absent:
+		if refused, rule := w.plan.Filter.Refuses(w.rec.Key); refused {
+			w.ignore(task.Excluded, rule, known.Src.Size)
+			return
+		}
 		w.take(w.ends.copier.Do(ctx, w.known()), known.Src.Size)
 	default:
 		for looks := 1; w.look(ctx); looks++ {
@@ -87,16 +91,21 @@ func (w *keyWork) run(ctx context.Context) {
 	}
 }
 
-// remove does a delete that the guard has agreed to. The source may have been emptied
-// since: then it would confirm every one of them.
+// remove does a delete that the guard has agreed to. The filter may leave the key alone
+// since, and the source may have been emptied: then it would confirm every one of them.
 func (w *keyWork) remove(ctx context.Context) {
+	it := w.known()
+	if verdict := plan.Decide(nil, &it.Dst, &w.plan); verdict.Verb != plan.Delete {
+		w.ignore(task.Excluded, verdict.Rule, it.Dst.Size)
+		return
+	}
 	switch holds, err := w.source.look(ctx, w.ends.Src, time.Time{}); {
 	case err != nil:
 		w.err = atSource(err)
 	case !holds:
 		w.ignore(task.GuardStopped, w.rec.Known.Rule, 0)
 	default:
-		w.take(w.ends.copier.Remove(ctx, []plan.Item{w.known()})[0], 0)
+		w.take(w.ends.copier.Remove(ctx, []plan.Item{it})[0], 0)
 	}
 }
 

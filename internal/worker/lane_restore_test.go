@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/objstore"
+	"github.com/lockstep-sync/lockstep/internal/objstore/objstoretest/faulty"
 	"github.com/lockstep-sync/lockstep/internal/objstore/s3"
 	"github.com/lockstep-sync/lockstep/internal/objstore/s3/s3fault"
 	"github.com/lockstep-sync/lockstep/internal/task"
@@ -160,4 +161,24 @@ func TestRestoreWaits(t *testing.T) {
 			t.Errorf("%d looks in %v", looks, total)
 		}
 	}
+}
+
+// The looks at an object that is being restored leave the key all its attempts: a store that
+// is away for a moment once the object is back is waited for.
+func TestWaitingForAnArchiveTakesNoAttempts(t *testing.T) {
+	t.Parallel()
+	s := newService(t, task.Options{Restore: true})
+	srv := s.archive(s3fault.Options{}, false, "cold")
+	s.stores.use(nil, faulty.New(s.dst, func(c faulty.Call) faulty.Fault {
+		if c.Op == faulty.Put && c.Nth <= 8 { // all tries of one attempt
+			return faulty.Fault{Kind: faulty.NotDone}
+		}
+		return faulty.Fault{}
+	}))
+	s.lanes(quickly(6 * time.Second))
+	r := s.event("cold")
+	s.until("it was looked at more often than there are attempts", func() bool { return srv.Count("get") > 4 })
+	srv.Thaw("bucket", "cold")
+	s.settled()
+	s.wantReasons(r.Job, map[task.Reason]int64{task.Copied: 1})
 }

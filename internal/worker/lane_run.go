@@ -223,31 +223,25 @@ func (l *lane) work(ctx context.Context, s *slice, rec queue.Record) (queue.Sett
 	return s.end(ctx, rec)
 }
 
-// acquire takes a slot of the task, if it has a limit, and one of the node.
+// acquire takes a slot of the task and one of the node.
 func acquire(ctx context.Context, own, node chan struct{}) bool {
-	if own != nil {
-		select {
-		case own <- struct{}{}:
-		case <-ctx.Done():
-			return false
-		}
+	select {
+	case own <- struct{}{}:
+	case <-ctx.Done():
+		return false
 	}
 	select {
 	case node <- struct{}{}:
 		return true
 	case <-ctx.Done():
-		if own != nil {
-			<-own
-		}
+		<-own
 		return false
 	}
 }
 
 func release(own, node chan struct{}) {
 	<-node
-	if own != nil {
-		<-own
-	}
+	<-own
 }
 
 // forget makes records free to be sliced again.

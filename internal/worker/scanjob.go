@@ -46,8 +46,9 @@ type Scans struct {
 	verdict chan struct{} // holds a token when a scan may be there to judge
 	running sync.WaitGroup
 
-	mu    sync.Mutex
-	parts map[int64]*heldRange
+	mu      sync.Mutex
+	parts   map[int64]*heldRange
+	waiting int // of parts: their stores are away, or the queue has no room for what they find
 }
 
 // heldRange is a leased partition at work. The lease is the goroutine's own; renewing
@@ -84,11 +85,35 @@ func (r *Scans) Run(ctx context.Context) error {
 	return nil
 }
 
-// room is how many more partitions this node may compare.
+// room is how many more partitions this node may compare. Those that wait leave their places
+// to others, of other tasks for one, but pages of theirs may be in memory: a few times as
+// many wait as are compared.
 func (r *Scans) room() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.cfg.MaxPartitions - len(r.parts)
+	return r.cfg.MaxPartitions - (len(r.parts) - min(r.waiting, maxWaiting*r.cfg.MaxPartitions))
+}
+
+const maxWaiting = 4 // times MaxPartitions
+
+// wait leaves the place of a partition to others for a time, and then until there is one
+// again. It reports whether ctx lives.
+func (r *Scans) wait(ctx context.Context, d time.Duration) (lives bool) {
+	r.mu.Lock()
+	r.waiting++
+	r.mu.Unlock()
+	poke(r.claims)
+	for {
+		lives = pause(ctx, d, nil)
+		r.mu.Lock()
+		if !lives || len(r.parts)-r.waiting < r.cfg.MaxPartitions {
+			r.waiting--
+			r.mu.Unlock()
+			return lives
+		}
+		r.mu.Unlock()
+		d = jittered(time.Second)
+	}
 }
 
 func (r *Scans) claim(ctx context.Context) error {

@@ -46,7 +46,7 @@ func (r *Scans) compare(ctx context.Context, p *queue.Partition) error {
 			return r.fail(ctx, p, why)
 		}
 		r.cfg.Log.Warn("scan waits", "job", p.Job, "after", p.After, "err", err)
-		if !pause(ctx, trouble.next(), nil) {
+		if !r.wait(ctx, trouble.next()) {
 			return context.Cause(ctx)
 		}
 	}
@@ -136,19 +136,31 @@ func (c *comparison) run(ctx context.Context, cfg *ScanConfig) error {
 // emit commits a page, and waits while the queue is full.
 func (c *comparison) emit(ctx context.Context, b Batch) error {
 	page := c.page(&b)
-	room := backoff{base: 100 * time.Millisecond, most: 2 * time.Second}
+	room, began := backoff{base: 100 * time.Millisecond, most: 2 * time.Second}, time.Now()
 	for {
 		err := c.scans.cfg.Partitions.CommitPage(ctx, c.part, page)
 		if c.full = errors.Is(err, queue.ErrFull); !c.full {
 			return c.committed(ctx, &b, err)
 		}
-		if !pause(ctx, room.next(), nil) {
+		if !c.scans.await(ctx, room.next(), time.Since(began)) {
 			return context.Cause(ctx)
 		}
 		if _, err := c.scans.open(ctx, c.part.Task); errors.Is(err, errIdle) {
 			return err
 		}
 	}
+}
+
+// patientFor is how long a page that the queue has no room for keeps its partition's place:
+// mostly lanes are quicker.
+const patientFor = 10 * time.Second
+
+// await waits for room in the queue; waited is how long it did so far.
+func (r *Scans) await(ctx context.Context, d, waited time.Duration) (lives bool) {
+	if waited < patientFor {
+		return pause(ctx, d, nil)
+	}
+	return r.wait(ctx, d)
 }
 
 func (c *comparison) committed(ctx context.Context, b *Batch, err error) error {

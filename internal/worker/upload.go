@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -77,11 +79,26 @@ const (
 func (u *Uploader) Round(ctx context.Context) error {
 	_, err := u.cfg.Outbox.SealLists(ctx, u.cfg.Age, u.cfg.Lines)
 	away := &awayTasks{}
-	files, ferr := u.cfg.Outbox.SealedLists(ctx, filesRound)
-	each(files, func(f queue.ListFile) { u.attempt(ctx, away, f.Task, func() error { return u.upload(ctx, f) }) })
-	jobs, jerr := u.cfg.Outbox.UnlistedJobs(ctx, jobsRound)
-	each(jobs, func(j task.Job) { u.attempt(ctx, away, j.Task, func() error { return u.manifest(ctx, j) }) })
+	ferr := inTurn(away, filesRound, func(but []task.ID) ([]queue.ListFile, error) {
+		return u.cfg.Outbox.SealedLists(ctx, filesRound, but...)
+	}, func(f queue.ListFile) { u.attempt(ctx, away, f.Task, func() error { return u.upload(ctx, f) }) })
+	jerr := inTurn(away, jobsRound, func(but []task.ID) ([]task.Job, error) {
+		return u.cfg.Outbox.UnlistedJobs(ctx, jobsRound, but...)
+	}, func(j task.Job) { u.attempt(ctx, away, j.Task, func() error { return u.manifest(ctx, j) }) })
 	return errors.Join(err, ferr, jerr)
+}
+
+// inTurn does up to most items of those that wait. Tasks that turn out to be away are left
+// out of another turn: more may wait of them than that, and must not keep others waiting.
+func inTurn[T any](away *awayTasks, most int, next func(but []task.ID) ([]T, error), do func(T)) error {
+	for {
+		but := away.all()
+		items, err := next(but)
+		each(items, do)
+		if err != nil || len(items) < most || len(away.all()) == len(but) {
+			return err
+		}
+	}
 }
 
 // each calls f for all items, several at a time.
@@ -128,6 +145,12 @@ func (a *awayTasks) add(id task.ID) {
 		a.ids = map[task.ID]struct{}{}
 	}
 	a.ids[id] = struct{}{}
+}
+
+func (a *awayTasks) all() []task.ID {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Sorted(maps.Keys(a.ids))
 }
 
 // batchName is the directory of a job's lists.

@@ -190,6 +190,7 @@ type Status struct {
 	// Delayed and Broken say what is in the way.
 	Delayed map[task.Reason]int64 `json:"delayed,omitempty" doc:"Why the last attempts ended of records that wait for another, of up to 1,000 of them"`
 	Broken  string                `json:"broken_scan,omitempty" doc:"Why the last scan was stopped or failed"`
+	Scan    task.JobID            `json:"running_scan,omitempty" doc:"The scan that has not ended"`
 	// Obstacle is looked for when keys wait and none has been tried.
 	Obstacle string    `json:"obstacle,omitempty" doc:"Why a side cannot be opened, so that nothing is even tried"`
 	Lag      *Lag      `json:"lag,omitempty" doc:"Of records synced within the last hour; absent when there were none"`
@@ -232,7 +233,7 @@ func statusOf(s control.Status) Status {
 	return Status{
 		Task: s.Task.ID, Name: s.Task.Name, State: s.Task.State, Counts: countsOf(s.Counts), InStep: s.InStep(),
 		Heard: when(s.Marks.Heard), Proven: when(s.Marks.Proven), Behind: s.Behind().Seconds(), Missed: s.Marks.Missed,
-		Open: s.Marks.Open, Lag: lagOf(s.Marks.Lag), Delayed: s.Marks.Delayed, Broken: s.Marks.Broken, Obstacle: s.Obstacle, Clock: clockOf(s.Clock), At: s.At.UTC(),
+		Open: s.Marks.Open, Lag: lagOf(s.Marks.Lag), Delayed: s.Marks.Delayed, Broken: s.Marks.Broken, Scan: s.Marks.Scan, Obstacle: s.Obstacle, Clock: clockOf(s.Clock), At: s.At.UTC(),
 	}
 }
 

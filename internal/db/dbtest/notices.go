@@ -89,6 +89,27 @@ func testNotices(t *testing.T, open Open) {
 	w.must(err)
 	want("a scan does", "all recovered", "some recovered")
 
+	// A guard may refuse single deletes when their turn comes.
+	guarded := func(r queue.Record) queue.Settlement {
+		return queue.Settlement{Record: r, Outcome: task.Ignored, Reason: task.GuardStopped}
+	}
+	w.endEvents(guarded, "a")
+	want("the guard of events", "all guard.stopped", "some guard.stopped")
+	marks, err := w.s.Watermarks(t.Context(), w.task.ID)
+	w.must(err)
+	w.clock.Skip(time.Hour)
+	p = w.scan(queue.JobStart{})
+	w.must(w.s.CommitPage(t.Context(), &p, queue.Page{After: "z", Enqueue: found("a"), Done: true}))
+	w.work(guarded)
+	for range 2 {
+		_, err = w.s.EndJobs(t.Context())
+		w.must(err)
+	}
+	want("the guard of a scan's delete", "all guard.stopped", "some guard.stopped")
+	if m, err := w.s.Watermarks(t.Context(), w.task.ID); err != nil || !m.Proven.Equal(marks.Proven) {
+		t.Fatalf("proven %v, was %v, %v", m.Proven, marks.Proven, err)
+	}
+
 	w.schedule(task.Schedule{Cron: "* * * * *"})
 	for range 3 {
 		_, _, err := w.s.MoveSchedule(t.Context(), queue.ScheduleMove{Due: w.due(), Next: w.clock.Now().Add(time.Minute), Skip: "missed"})

@@ -185,6 +185,81 @@ func testRetireExternal(t *testing.T, open Open) {
 	w.tallied()
 }
 
+// Nobody can retry what failed of a task that was deleted: it goes like the rest of it.
+func testRetireDeletedTask(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	r := w.accept("failed", "waiting")
+	w.work(func(r queue.Record) queue.Settlement {
+		if r.Key == "failed" {
+			return failed(r)
+		}
+		return queue.Settlement{Record: r, Outcome: task.Pending, NextAt: w.clock.Now().Add(time.Hour)}
+	})
+	w.setState(task.Stopped)
+	w.must(w.s.DeleteTask(t.Context(), w.task.ID, task.Actor{}))
+	w.upload()
+	w.total(task.Counts{Requested: 2, Failed: 2})
+	w.clock.Skip(500 * day)
+	w.retire(db.Retention{Jobs: 400 * day, Failures: 400 * day, Intervals: 400 * day, Lists: 400 * day})
+	if _, err := w.s.Job(t.Context(), r.Job); task.KindOf(err) != task.NotFound {
+		t.Errorf("the job is still there: %v", err)
+	}
+	w.total(task.Counts{Requested: 2, Failed: 2})
+}
+
+// A job of which a list was given up gets no manifest, since that would not add up: nobody
+// is to try for ever.
+func testRetireLists(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	given := w.accept("a")
+	w.work(synced)
+	w.clock.Skip(task.EventsJobAge + time.Second)
+	_, err := w.s.EndJobs(t.Context())
+	w.must(err)
+	_, err = w.s.SealLists(t.Context(), 0, 1)
+	w.must(err)
+	w.clock.Skip(500 * day)
+	w.retire(db.Retention{Lists: 400 * day})
+	kept := w.accept("b")
+	w.work(synced)
+	w.clock.Skip(task.EventsJobAge + time.Second)
+	_, err = w.s.EndJobs(t.Context())
+	w.must(err)
+	_, err = w.s.SealLists(t.Context(), 0, 1)
+	w.must(err)
+	files, err := w.s.SealedLists(t.Context(), 1000)
+	w.must(err)
+	for _, f := range files {
+		w.must(w.s.ConfirmList(t.Context(), f, queue.ListObject{Name: "list"}))
+	}
+	jobs, err := w.s.UnlistedJobs(t.Context(), 1000)
+	w.must(err)
+	if len(jobs) != 1 || jobs[0].ID != kept.Job {
+		t.Errorf("%+v want a manifest, want %s alone and not %s", jobs, kept.Job, given.Job)
+	}
+	for _, but := range [][]task.ID{{w.task.ID}, {task.NewID(), task.NewID(), w.task.ID}} {
+		if jobs, err := w.s.UnlistedJobs(t.Context(), 1000, but...); err != nil || len(jobs) != 0 {
+			t.Errorf("without its task: %+v, %v", jobs, err)
+		}
+	}
+	w.prove()
+}
+
+// A retry has no lists that could be waited for.
+func testRetireRetries(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	w.accept("a")
+	w.work(failed)
+	j := w.retry(queue.Retry{})
+	w.work(synced)
+	w.endAll()
+	w.clock.Skip(500 * day)
+	w.retire(db.Retention{Jobs: 400 * day})
+	if _, err := w.s.Job(t.Context(), j.ID); task.KindOf(err) != task.NotFound {
+		t.Errorf("the job is still there: %v", err)
+	}
+}
+
 // What somebody may still need stays, whatever its age.
 func testRetireKeeps(t *testing.T, open Open) {
 	w := newWorld(t, open, db.Config{})

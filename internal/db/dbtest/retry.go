@@ -165,6 +165,24 @@ func testUntoldDeleteKeepsFailure(t *testing.T, open Open) {
 	w.open(0)
 }
 
+// A delete that failed and is over the limit of the hour when it is tried again stays failed:
+// the next hour may do it.
+func testRetryGuarded(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	w.accept("a")
+	w.work(failed)
+	j := w.retry(queue.Retry{})
+	w.work(func(r queue.Record) queue.Settlement {
+		return queue.Settlement{Record: r, Outcome: task.Ignored, Reason: task.GuardStopped}
+	})
+	w.job(j.ID, task.Counts{Requested: 1, Ignored: 1})
+	w.total(task.Counts{Requested: 1, Failed: 1})
+	w.open(1)
+	w.retry(queue.Retry{})
+	w.work(synced)
+	w.total(task.Counts{Requested: 1, Synced: 1, Bytes: 10})
+}
+
 // open wants so many failures of the task to be open.
 func (w *world) open(want int64) {
 	w.Helper()

@@ -138,6 +138,11 @@ func testSettleAgainLater(t *testing.T, open Open) {
 	}
 	later = later.Add(time.Hour)
 	w.work(again)
+	w.clock.Skip(2 * time.Hour)
+	later = later.Add(2 * time.Hour)
+	w.work(func(r queue.Record) queue.Settlement { // no attempt: there is nothing to try yet
+		return queue.Settlement{Record: r, Outcome: task.Pending, Reason: task.SourceRestoring, NextAt: later, RestoringAt: asked}
+	})
 	waiting, _, err := w.s.KeyState(t.Context(), w.task.ID, "a")
 	w.must(err)
 	if waiting == nil || !waiting.RestoringAt.Equal(asked) {
