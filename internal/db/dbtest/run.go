@@ -65,6 +65,7 @@ func Run(t *testing.T, open Open) {
 		{"JobsCancelKeepsEvents", testJobsCancelKeepsEvents},
 		{"JobsCancelOnce", testJobsCancelOnce},
 		{"TaskDeleted", testTaskDeleted},
+		{"TaskDeletedLines", testTaskDeletedLines},
 		{"Watermarks", testWatermarks},
 		{"Statistics", testStatistics},
 		{"Outbox", testOutbox},
