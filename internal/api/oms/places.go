@@ -53,12 +53,14 @@ func aliasesOf(all []task.Endpoint) (out []alias) {
 	return out
 }
 
-// find returns the endpoint of a region in one of some clouds; and when elsewhere is set,
-// the one endpoint that any other cloud has for it.
+// find returns the endpoint of a region in one of some clouds, the first of which is
+// asked first; and when elsewhere is set, the one endpoint that any other cloud has for it.
 func find(all []alias, clouds []string, region string, elsewhere bool) (task.Endpoint, bool) {
-	for _, n := range all {
-		if n.region == region && slices.ContainsFunc(clouds, func(c string) bool { return strings.EqualFold(c, n.cloud) }) {
-			return n.endpoint, true
+	for _, c := range clouds {
+		for _, n := range all {
+			if n.region == region && strings.EqualFold(c, n.cloud) {
+				return n.endpoint, true
+			}
 		}
 	}
 	var only task.Endpoint
