@@ -89,7 +89,7 @@ type side struct {
 // endpoint finds a side in the registry, or registers the address it names.
 func (a *API) endpoint(r *request, s side) (task.Endpoint, error) {
 	written := s.address
-	if written == "" && strings.Contains(s.region, "://") {
+	if written == "" && isAddress(s.region) {
 		written = s.region
 	}
 	if written != "" {
@@ -106,6 +106,9 @@ func (a *API) endpoint(r *request, s side) (task.Endpoint, error) {
 	}
 	return e, nil
 }
+
+// isAddress says whether a client wrote an address where a region is asked for.
+func isAddress(region string) bool { return strings.Contains(region, "://") }
 
 // addressed returns the endpoint of an address: [REGION@]http(s)://HOST[:PORT][?path=0].
 func (a *API) addressed(r *request, written string, s side) (task.Endpoint, error) {
