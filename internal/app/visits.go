@@ -9,6 +9,7 @@ import (
 	"github.com/lockstep-sync/lockstep/internal/control"
 	"github.com/lockstep-sync/lockstep/internal/objstore"
 	"github.com/lockstep-sync/lockstep/internal/task"
+	"github.com/lockstep-sync/lockstep/internal/transfer"
 	"github.com/lockstep-sync/lockstep/internal/worker"
 )
 
@@ -128,19 +129,46 @@ func (r *registry) drop(id task.ID) {
 	}
 }
 
-// listStores opens tasks for their lists: deleted ones too, whose lists may still wait.
+// listStores opens tasks for their lists: deleted ones too, whose lists may still wait,
+// and those whose source cannot be opened, since lists are at the destination.
 type listStores struct{ *registry }
 
-// Open implements worker.Stores.
+// Open implements worker.Stores. Ends that nobody works with have no sides but Lists.
 func (s listStores) Open(ctx context.Context, id task.ID) (*worker.Ends, error) {
-	ends, err := s.registry.Open(ctx, id)
-	if task.KindOf(err) != task.NotFound {
-		return ends, err
+	if s.known(id) != nil {
+		if ends, err := s.registry.Open(ctx, id); err == nil {
+			return ends, nil
+		}
 	}
 	read := time.Now()
 	k, err := s.store.AnyTask(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return s.openTask(ctx, k, read)
+	if forgotten(s.known(id), k) {
+		return s.openTask(ctx, k, read)
+	}
+	given, err := control.OpenGiven(s.box, k)
+	if err != nil {
+		return nil, err
+	}
+	dst, err := s.endpoint(ctx, k.Project, k.Destination.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if dst, err = s.as(dst, given.Destination); err != nil {
+		return nil, err
+	}
+	to, err := dst.bucket(ctx, k.Destination.Bucket)
+	if err != nil {
+		return nil, worker.Refused(k, transfer.Destination, err)
+	}
+	return &worker.Ends{Task: k, Lists: to}, nil
+}
+
+// known are the ends of a task as they are open now; nil: they are not.
+func (r *registry) known(id task.ID) *openEnds {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ends[id]
 }
