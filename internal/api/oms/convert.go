@@ -1,6 +1,7 @@
 package oms
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 	"unicode/utf8"
@@ -61,6 +62,9 @@ func (n *newTask) check() (err error) {
 		text{"src_endpoint", n.SrcEndpoint, false, 255}, text{"dst_endpoint", n.DstEndpoint, false, 255},
 		text{"src_cloud_type", n.SrcCloudType, false, 64},
 	); err != nil {
+		return err
+	}
+	if err := cmp.Or(checkBucket("src_bucket", n.SrcBucket), checkBucket("dst_bucket", n.DstBucket)); err != nil {
 		return err
 	}
 	if strings.ContainsAny(n.Description, `<>()"'&`) {

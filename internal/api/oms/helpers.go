@@ -32,7 +32,10 @@ func ask(r *request, required ...func(*place) text) (p place, err error) {
 	for _, f := range required {
 		all = append(all, f(&p))
 	}
-	return p, checkTexts(all...)
+	if err := checkTexts(all...); err != nil {
+		return p, err
+	}
+	return p, checkBucket("bucket_name", p.BucketName)
 }
 
 func bucketName(p *place) text { return text{"bucket_name", p.BucketName, true, 1024} }
