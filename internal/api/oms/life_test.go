@@ -416,6 +416,7 @@ func TestStoresByAddress(t *testing.T) {
 	for bucket, more := range map[string][]string{
 		"dst":  {"src_region", "us-east-1@" + host + "?path=1", "src_cloud_type", "AWS"},
 		"dst2": {"src_endpoint", host, "src_region", ""},
+		"dst3": {"src_endpoint", host + "?path=1&" + strings.Repeat("x", 100), "src_region", ""}, // longer than a region may be
 	} {
 		var out struct {
 			ID string `json:"sync_task_id"`
