@@ -121,10 +121,14 @@ func (o *openEnds) stopped(k task.Task) *openEnds {
 }
 
 // drop forgets the ends of a deleted task, unless they are needed for its lists.
-func (r *registry) drop(id task.ID) {
+func (r *registry) drop(ctx context.Context, id task.ID) {
+	k, err := r.store.AnyTask(ctx, id)
+	if err != nil && task.KindOf(err) != task.NotFound {
+		return // nobody knows
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if known := r.ends[id]; known != nil && (len(known.ends.Task.Sealed) == 0 || time.Since(known.ends.Task.ChangedAt) > listsAfterStop) {
+	if known := r.ends[id]; err != nil || !forgotten(known, k) {
 		delete(r.ends, id)
 	}
 }

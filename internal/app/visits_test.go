@@ -11,8 +11,80 @@ import (
 	"github.com/lockstep-sync/lockstep/internal/config"
 	"github.com/lockstep-sync/lockstep/internal/control"
 	"github.com/lockstep-sync/lockstep/internal/history"
+	"github.com/lockstep-sync/lockstep/internal/secret"
 	"github.com/lockstep-sync/lockstep/internal/task"
 )
+
+// oneTask is a registryStore with one task over directories.
+type oneTask struct {
+	task    task.Task
+	deleted bool
+	dir     string
+}
+
+func (s *oneTask) Task(context.Context, task.ID) (task.Task, error) {
+	if s.deleted {
+		return task.Task{}, task.Errorf(task.NotFound, "deleted")
+	}
+	return s.task, nil
+}
+
+func (s *oneTask) AnyTask(context.Context, task.ID) (task.Task, error) { return s.task, nil }
+
+func (s *oneTask) EverTask(context.Context, task.ID) (bool, error) { return true, nil }
+
+func (s *oneTask) Endpoint(_ context.Context, _ task.ProjectID, id task.EndpointID) (task.Endpoint, error) {
+	return task.Endpoint{ID: id, Provider: "file", URL: "file://" + s.dir}, nil
+}
+
+// TestKeysOfATaskThatIsStoppedAndDeletedAtOnce: its lists are written with the
+// credentials it had, however long it has run.
+func TestKeysOfATaskThatIsStoppedAndDeletedAtOnce(t *testing.T) {
+	t.Parallel()
+	box, err := secret.NewBox(secret.NewKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := task.NewID()
+	store := &oneTask{dir: t.TempDir(), task: task.Task{
+		ID: id, State: task.Active, Version: 1, ChangedAt: time.Now().Add(-24 * time.Hour),
+		Source: task.Location{Endpoint: "e", Bucket: "src"}, Destination: task.Location{Endpoint: "e", Bucket: "dst"},
+		Sealed: box.Seal("task:"+string(id), []byte(`{"destination":{"access_key":"a","secret_key":"s"}}`)),
+	}}
+	for _, name := range []string{"src", "dst"} {
+		if err := os.Mkdir(filepath.Join(store.dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := newRegistry(store, box, nil)
+	open, err := r.Open(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists := func() bool {
+		t.Helper()
+		r.forget(id)
+		ends, err := listStores{r}.Open(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ends.Lists == open.Lists
+	}
+	store.task.State, store.task.Sealed, store.task.ChangedAt, store.task.Version = task.Stopped, nil, time.Now(), 2
+	store.deleted = true
+	for range 2 {
+		if !lists() {
+			t.Error("the lists are written without the credentials that the task had")
+		}
+	}
+	store.task.ChangedAt = time.Now().Add(-listsAfterStop)
+	if lists() {
+		t.Error("the credentials are still in use")
+	}
+	if r.known(id) != nil {
+		t.Error("the credentials are still there")
+	}
+}
 
 // TestListsNeedNoSource: what became of keys is told at the destination although the
 // source cannot be opened, which may be why they failed.
