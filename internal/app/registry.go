@@ -96,7 +96,7 @@ func (r *registry) open(ctx context.Context, id task.ID) (*worker.Ends, error) {
 	k, err := r.store.Task(ctx, id)
 	if err != nil {
 		if task.KindOf(err) == task.NotFound {
-			r.drop(id)
+			r.drop(ctx, id)
 			r.paces.Delete(id)
 		}
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"github.com/lockstep-sync/lockstep/internal/control"
 	"github.com/lockstep-sync/lockstep/internal/objstore"
 	"github.com/lockstep-sync/lockstep/internal/task"
+	"github.com/lockstep-sync/lockstep/internal/transfer"
 	"github.com/lockstep-sync/lockstep/internal/worker"
 )
 
@@ -120,27 +121,58 @@ func (o *openEnds) stopped(k task.Task) *openEnds {
 }
 
 // drop forgets the ends of a deleted task, unless they are needed for its lists.
-func (r *registry) drop(id task.ID) {
+func (r *registry) drop(ctx context.Context, id task.ID) {
+	k, err := r.store.AnyTask(ctx, id)
+	if err != nil && task.KindOf(err) != task.NotFound {
+		return // nobody knows
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if known := r.ends[id]; known != nil && (len(known.ends.Task.Sealed) == 0 || time.Since(known.ends.Task.ChangedAt) > listsAfterStop) {
+	if known := r.ends[id]; err != nil || !forgotten(known, k) {
 		delete(r.ends, id)
 	}
 }
 
-// listStores opens tasks for their lists: deleted ones too, whose lists may still wait.
+// listStores opens tasks for their lists: deleted ones too, whose lists may still wait,
+// and those whose source cannot be opened, since lists are at the destination.
 type listStores struct{ *registry }
 
-// Open implements worker.Stores.
+// Open implements worker.Stores. Ends that nobody works with have no sides but Lists.
 func (s listStores) Open(ctx context.Context, id task.ID) (*worker.Ends, error) {
-	ends, err := s.registry.Open(ctx, id)
-	if task.KindOf(err) != task.NotFound {
-		return ends, err
+	if s.known(id) != nil {
+		if ends, err := s.registry.Open(ctx, id); err == nil {
+			return ends, nil
+		}
 	}
 	read := time.Now()
 	k, err := s.store.AnyTask(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return s.openTask(ctx, k, read)
+	if forgotten(s.known(id), k) {
+		return s.openTask(ctx, k, read)
+	}
+	given, err := control.OpenGiven(s.box, k)
+	if err != nil {
+		return nil, err
+	}
+	dst, err := s.endpoint(ctx, k.Project, k.Destination.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if dst, err = s.as(dst, given.Destination); err != nil {
+		return nil, err
+	}
+	to, err := dst.bucket(ctx, k.Destination.Bucket)
+	if err != nil {
+		return nil, worker.Refused(k, transfer.Destination, err)
+	}
+	return &worker.Ends{Task: k, Lists: to}, nil
+}
+
+// known are the ends of a task as they are open now; nil: they are not.
+func (r *registry) known(id task.ID) *openEnds {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ends[id]
 }

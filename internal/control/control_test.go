@@ -362,3 +362,16 @@ func TestCheckNamesThePolicy(t *testing.T) {
 		t.Errorf("explained %+v", e)
 	}
 }
+
+// TestDescriptionsThatNoDatabaseHolds: what one engine cannot store is refused on both.
+func TestDescriptionsThatNoDatabaseHolds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, control.Config{})
+	for _, text := range []string{"a\x00b", "a\xffb", strings.Repeat("d", 4097)} {
+		_, err := w.CreateTask(t.Context(), w.admin, control.NewTask{
+			Name: "t", Description: text,
+			Source: task.Location{Endpoint: "e", Bucket: "a"}, Destination: task.Location{Endpoint: "e", Bucket: "b"},
+		})
+		w.wantCode("a description", err, "BAD_DESCRIPTION")
+	}
+}

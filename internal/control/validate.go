@@ -35,8 +35,8 @@ func checkTask(k task.Task) error {
 		return invalid("BAD_NAME", "a task's name is 1 to 255 bytes of UTF-8 without control characters", "choose another name")
 	case task.ID(k.Name).Valid():
 		return invalid("BAD_NAME", "a task's name has the form of an id", "choose another name")
-	case len(k.Description) > maxDescription || !utf8.ValidString(k.Description):
-		return invalid("BAD_DESCRIPTION", "the description is too long or no UTF-8", "use at most "+strconv.Itoa(maxDescription)+" bytes")
+	case len(k.Description) > maxDescription || !utf8.ValidString(k.Description) || strings.ContainsRune(k.Description, 0): // PostgreSQL holds no NUL
+		return invalid("BAD_DESCRIPTION", "the description is too long, no UTF-8, or has a NUL character", "use at most "+strconv.Itoa(maxDescription)+" bytes")
 	}
 	for _, l := range []task.Location{k.Source, k.Destination} {
 		if l.Bucket == "" || len(l.Bucket) > maxBucket || strings.ContainsAny(l.Bucket, "/\x00") {

@@ -90,13 +90,13 @@ func (s *Store) endCancelled(ctx context.Context, j jobRow) error {
 			return err
 		}
 	}
-	return s.endWaiting(ctx, j.task, j.taskID, func(r queue.Record) (task.Outcome, task.Reason, bool) {
-		return task.Ignored, task.Cancelled, r.JobNum == j.num && r.RetryNum == 0 || r.RetryNum == j.num
+	return s.endWaiting(ctx, j.task, j.taskID, func(r queue.Record) (queue.Settlement, bool) {
+		return queue.Settlement{Record: r, Outcome: task.Ignored, Reason: task.Cancelled}, r.JobNum == j.num && r.RetryNum == 0 || r.RetryNum == j.num
 	})
 }
 
 // ending says which waiting records end, and how.
-type ending func(queue.Record) (o task.Outcome, why task.Reason, ends bool)
+type ending func(queue.Record) (d queue.Settlement, ends bool)
 
 // endWaiting walks over all waiting records of a task and ends those that end names.
 // Keys that another job had asked for go on as events of the task again; when that is
@@ -152,8 +152,8 @@ func endSome(ctx context.Context, t *txn, l laneNum, after string, again task.ID
 			r.Key, r.AcceptedAt, r.Missed = string(key), fromMicros(accepted), missed != 0
 			last = r.Key
 			seen++
-			if o, why, ok := end(r); ok {
-				done = append(done, queue.Settlement{Record: r, Outcome: o, Reason: why})
+			if d, ok := end(r); ok {
+				done = append(done, d)
 				if shared != 0 && again != "" {
 					kept[r.Seq] = queue.Entry{Key: r.Key, Otherwise: r.Known.Otherwise}
 				}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"strconv"
 
+	"github.com/lockstep-sync/lockstep/internal/history"
 	"github.com/lockstep-sync/lockstep/internal/queue"
 	"github.com/lockstep-sync/lockstep/internal/task"
 )
@@ -308,8 +309,18 @@ func (s *Store) endDeleted(ctx context.Context, num int64, running []task.JobID)
 			return err
 		}
 	}
-	return s.endWaiting(ctx, num, "", func(queue.Record) (task.Outcome, task.Reason, bool) {
-		return task.Failed, task.TaskDeleted, true
+	var origin task.Dialect
+	if err := s.read(ctx, func(ctx context.Context, t *txn) error {
+		return one(ctx, t, "SELECT origin FROM tasks WHERE num = $1", []any{num}, &origin)
+	}); err != nil {
+		return err
+	}
+	code := "" // what lists of OMS have in the column of the store's code
+	if origin == task.OMS {
+		code = history.OMSCode(task.TaskDeleted, "")
+	}
+	return s.endWaiting(ctx, num, "", func(r queue.Record) (queue.Settlement, bool) {
+		return queue.Settlement{Record: r, Outcome: task.Failed, Reason: task.TaskDeleted, Code: code}, true
 	})
 }
 

@@ -19,6 +19,7 @@ func (s *sourceCDN) check() (err error) {
 	}
 	if err := checkTexts(
 		text{"source_cdn.domain", s.Domain, true, 255}, text{"source_cdn.protocol", s.Protocol, true, 5},
+		text{"source_cdn.authentication_type", s.AuthenticationType, true, 64},
 		text{"source_cdn.authentication_key", s.AuthenticationKey, false, 255}, text{"source_cdn.kms_key_id", s.KMSKeyID, false, 36},
 	); err != nil {
 		return err
@@ -78,8 +79,10 @@ func (a *API) cdnInfo(r *request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := a.inCloud(r, p.CloudType); err != nil {
-		return err
+	if !isAddress(p.DataCenter) { // which needs no endpoint of the cloud
+		if _, err := a.inCloud(r, p.CloudType); err != nil {
+			return err
+		}
 	}
 	if err := checkTexts(bucketName(&p), center(&p)); err != nil {
 		return err

@@ -145,6 +145,8 @@ func cdnExchanges(t *tape) {
 	t.say("refused")
 	for _, cdn := range []string{
 		`{}`, `"x"`,
+		`{"domain":"` + d.host() + `","protocol":"http"}`,
+		`{"domain":"` + d.host() + `","protocol":"http","authentication_type":""}`,
 		`{"domain":"cdn.example.com","protocol":"http","authentication_type":"NONE"}`,
 		`{"domain":"` + d.host() + `/path","protocol":"http","authentication_type":"NONE"}`,
 		`{"domain":"user@` + d.host() + `","protocol":"http","authentication_type":"NONE"}`,
@@ -167,6 +169,26 @@ func cdnExchanges(t *tape) {
 func TestRecordedCDN(t *testing.T) {
 	t.Parallel()
 	recorded(t, "cdn", cdnExchanges, allowLoopback)
+}
+
+// A store that a client names by its address is asked about with the address too.
+func TestCDNOfAStoreByAddress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, allowLoopback)
+	d := newDomain(w)
+	w.s3.Put("src", "a", []byte("1"))
+	const at = "/v2/p1/objectstorage/buckets/cdn-info"
+	body := func(cloud, region string) string {
+		return `{"cloud_type":"` + cloud + `","region":"` + region + `","bucket":"src","ak":"STOREKEY","sk":"storesecret","source_cdn":` + d.cdn("NONE", "") + `}`
+	}
+	var out struct {
+		Readable bool `json:"is_download_available"`
+	}
+	w.want(w.viewer, "POST", at, body("UCloud", "us-east-1"), 400, "OMS.1003", nil)
+	w.want(w.operator, "POST", at, body("UCloud", w.s3.URL), 200, "", &out)
+	if !out.Readable {
+		t.Error("the domain is not found to serve the object")
+	}
 }
 
 // The bytes come from the domain, all else from the bucket; the task shows its domain in

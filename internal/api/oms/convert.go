@@ -1,6 +1,7 @@
 package oms
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 	"unicode/utf8"
@@ -46,21 +47,24 @@ var storagePolicies = []struct{ oms, class string }{
 
 // check checks what the body says by itself, and fills in what it left out.
 func (n *newTask) check() (err error) {
-	if n.SrcEndpoint != "" && n.SrcRegion == "" {
-		n.SrcRegion = n.SrcEndpoint
-	}
-	if n.DstEndpoint != "" && n.DstRegion == "" {
-		n.DstRegion = n.DstEndpoint
-	}
 	if err := checkTexts(
-		text{"src_region", n.SrcRegion, true, 100}, text{"src_bucket", n.SrcBucket, true, 1024},
+		text{"src_region", n.SrcRegion, n.SrcEndpoint == "", 100}, text{"src_bucket", n.SrcBucket, true, 1024},
 		text{"src_ak", n.SrcAK, true, 100}, text{"src_sk", n.SrcSK, true, 100},
-		text{"dst_region", n.DstRegion, true, 100}, text{"dst_bucket", n.DstBucket, true, 1024},
+		text{"dst_region", n.DstRegion, n.DstEndpoint == "", 100}, text{"dst_bucket", n.DstBucket, true, 1024},
 		text{"dst_ak", n.DstAK, true, 100}, text{"dst_sk", n.DstSK, true, 100},
 		text{"description", n.Description, false, 255}, text{"app_id", n.AppID, false, 255},
 		text{"src_endpoint", n.SrcEndpoint, false, 255}, text{"dst_endpoint", n.DstEndpoint, false, 255},
 		text{"src_cloud_type", n.SrcCloudType, false, 64},
 	); err != nil {
+		return err
+	}
+	if n.SrcRegion == "" {
+		n.SrcRegion = n.SrcEndpoint
+	}
+	if n.DstRegion == "" {
+		n.DstRegion = n.DstEndpoint
+	}
+	if err := cmp.Or(checkBucket("src_bucket", n.SrcBucket), checkBucket("dst_bucket", n.DstBucket)); err != nil {
 		return err
 	}
 	if strings.ContainsAny(n.Description, `<>()"'&`) {

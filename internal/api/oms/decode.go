@@ -34,7 +34,7 @@ func decode(body []byte, v any) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &badType):
-		what := badType.Field
+		what := strings.TrimPrefix(badType.Field, "crypto.") // the name of a part that bodies share, which clients do not know
 		if what == "" {
 			what = "the body"
 		}
@@ -60,7 +60,17 @@ func checkTexts(all ...text) error {
 			return invalid(codeMissing, "set it", "%s is missing", t.name)
 		case utf8.RuneCountInString(t.value) > t.max:
 			return invalid(codeConstraint, "", "%s is longer than %d characters", t.name, t.max)
+		case strings.ContainsRune(t.value, 0):
+			return invalid(codeConstraint, "leave it out", "%s has a NUL character", t.name)
 		}
+	}
+	return nil
+}
+
+// checkBucket refuses what no store has for the name of a bucket. An empty one passes.
+func checkBucket(name, bucket string) error {
+	if strings.Contains(bucket, "/") || bucket == "." || bucket == ".." {
+		return invalid(codeConstraint, "name the bucket alone", "%s %q is no name of a bucket", name, bucket)
 	}
 	return nil
 }

@@ -243,6 +243,10 @@ func createRefused(t *tape) {
 		{"src_endpoint", `"http://169.254.169.254"`},
 		{"enable_restore", `"yes"`},
 		{"src_region", "1"},
+		{"src_crypto_type", "1"},
+		{"description", `"a\u0000b"`},
+		{"src_bucket", `"src/folder"`},
+		{"dst_bucket", `".."`},
 		{"dst_bucket", `"src"`, "dst_region", `"us-east-1"`},
 	} {
 		t.say("%s", strings.Join(shorten(c), " "))
@@ -484,6 +488,7 @@ func helpers(t *tape) {
 	t.play("viewer", "POST", at+"/regions", `{"cloud_type":"AWS","bucket_name":"none",`+keys+`}`)
 	t.play("viewer", "POST", at+"/regions", `{"cloud_type":"Mars","bucket_name":"none",`+keys+`}`)
 	t.play("viewer", "POST", at+"/regions", `{"cloud_type":"AWS",`+keys+`}`)
+	t.play("viewer", "POST", at+"/regions", `{"cloud_type":"AWS","bucket_name":"src/d",`+keys+`}`)
 	t.say("a prefix")
 	t.play("viewer", "POST", at+"/prefix", `{"cloud_type":"AWS","data_center":"us-east-1","bucket_name":"src","file_name":"d/",`+keys+`}`)
 	t.play("viewer", "POST", at+"/prefix", `{"cloud_type":"AWS","data_center":"us-east-1","bucket_name":"src","file_name":"x/",`+keys+`}`)

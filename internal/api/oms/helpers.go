@@ -32,7 +32,10 @@ func ask(r *request, required ...func(*place) text) (p place, err error) {
 	for _, f := range required {
 		all = append(all, f(&p))
 	}
-	return p, checkTexts(all...)
+	if err := checkTexts(all...); err != nil {
+		return p, err
+	}
+	return p, checkBucket("bucket_name", p.BucketName)
 }
 
 func bucketName(p *place) text { return text{"bucket_name", p.BucketName, true, 1024} }
@@ -40,12 +43,23 @@ func center(p *place) text     { return text{"data_center", p.DataCenter, true, 
 func filePath(p *place) text   { return text{"file_path", p.FilePath, false, 1023} }
 func fileName(p *place) text   { return text{"file_name", p.FileName, true, 1024} }
 
-// cloudsOf are the names of the cloud of a question: HEC is what OMS calls its own.
+// cloudsOf are the names of a cloud, the one that a client used first: OMS calls its own
+// HEC as a destination and HuaweiCloud as a source.
 func cloudsOf(cloud string) []string {
-	if slices.ContainsFunc(destinationClouds, func(c string) bool { return strings.EqualFold(c, cloud) }) {
-		return destinationClouds
+	out := []string{cloud}
+	if isDestination(cloud) {
+		for _, c := range destinationClouds {
+			if !strings.EqualFold(c, cloud) {
+				out = append(out, c)
+			}
+		}
 	}
-	return []string{cloud}
+	return out
+}
+
+// isDestination says whether a cloud is the one that OMS copies to, by either name.
+func isDestination(cloud string) bool {
+	return slices.ContainsFunc(destinationClouds, func(c string) bool { return strings.EqualFold(c, cloud) })
 }
 
 // inCloud returns the endpoints of a cloud, each once.
@@ -211,7 +225,7 @@ func (a *API) cloudTypes(r *request) error {
 	}
 	out := []string{}
 	for _, n := range all {
-		if !slices.Contains(out, n.cloud) && (kind == "src" || slices.Contains(destinationClouds, n.cloud)) {
+		if !slices.Contains(out, n.cloud) && (kind == "src" || isDestination(n.cloud)) {
 			out = append(out, n.cloud)
 		}
 	}

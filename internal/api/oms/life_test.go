@@ -3,6 +3,7 @@ package oms_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -140,6 +141,40 @@ func TestRegisteredCredentialsAreTheOnlyOnes(t *testing.T) {
 	}
 	if text := w.log.String(); strings.Contains(text, "storesecret") {
 		t.Fatal("a secret is in the log")
+	}
+}
+
+// OMS calls its own cloud HEC as a destination and HuaweiCloud as a source: an endpoint
+// that is registered by one name is found by the other, unless another has that very name.
+func TestOneCloudHasTwoNames(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	source := func() task.EndpointID {
+		t.Helper()
+		var made struct {
+			ID string `json:"sync_task_id"`
+		}
+		w.want(w.operator, "POST", p1, create("dst2", "src_cloud_type", `"HuaweiCloud"`, "src_region", `"cn-north-4"`), 200, "", &made)
+		k, err := w.s.Control().Task(t.Context(), w.s.Admin(), made.ID)
+		w.must(err)
+		w.want(w.operator, "POST", p1+"/"+made.ID+"/stop", "", 200, "", nil)
+		w.want(w.operator, "DELETE", p1+"/"+made.ID, "", 200, "", nil)
+		return k.Source.Endpoint
+	}
+	if at := source(); at != "obs" {
+		t.Errorf("the source is at %s", at)
+	}
+	_, err := w.s.Control().CreateEndpoint(t.Context(), w.s.Admin(), control.NewEndpoint{
+		ID: "named", Provider: "generic", URL: w.s3.URL, Aliases: []string{"HuaweiCloud/cn-north-4", "hec/another"},
+	})
+	w.must(err)
+	if at := source(); at != "named" {
+		t.Errorf("the source is at %s", at)
+	}
+	var clouds []string
+	w.want(w.viewer, "GET", "/v2/p1/objectstorage/cloud-type?type=dst", "", 200, "", &clouds)
+	if !slices.Equal(clouds, []string{"HEC", "HuaweiCloud", "hec"}) {
+		t.Errorf("destinations %q", clouds)
 	}
 }
 
@@ -381,6 +416,7 @@ func TestStoresByAddress(t *testing.T) {
 	for bucket, more := range map[string][]string{
 		"dst":  {"src_region", "us-east-1@" + host + "?path=1", "src_cloud_type", "AWS"},
 		"dst2": {"src_endpoint", host, "src_region", ""},
+		"dst3": {"src_endpoint", host + "?path=1&" + strings.Repeat("x", 100), "src_region", ""}, // longer than a region may be
 	} {
 		var out struct {
 			ID string `json:"sync_task_id"`

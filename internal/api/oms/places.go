@@ -53,12 +53,14 @@ func aliasesOf(all []task.Endpoint) (out []alias) {
 	return out
 }
 
-// find returns the endpoint of a region in one of some clouds; and when elsewhere is set,
-// the one endpoint that any other cloud has for it.
+// find returns the endpoint of a region in one of some clouds, the first of which is
+// asked first; and when elsewhere is set, the one endpoint that any other cloud has for it.
 func find(all []alias, clouds []string, region string, elsewhere bool) (task.Endpoint, bool) {
-	for _, n := range all {
-		if n.region == region && slices.ContainsFunc(clouds, func(c string) bool { return strings.EqualFold(c, n.cloud) }) {
-			return n.endpoint, true
+	for _, c := range clouds {
+		for _, n := range all {
+			if n.region == region && strings.EqualFold(c, n.cloud) {
+				return n.endpoint, true
+			}
 		}
 	}
 	var only task.Endpoint
@@ -87,7 +89,7 @@ type side struct {
 // endpoint finds a side in the registry, or registers the address it names.
 func (a *API) endpoint(r *request, s side) (task.Endpoint, error) {
 	written := s.address
-	if written == "" && strings.Contains(s.region, "://") {
+	if written == "" && isAddress(s.region) {
 		written = s.region
 	}
 	if written != "" {
@@ -104,6 +106,9 @@ func (a *API) endpoint(r *request, s side) (task.Endpoint, error) {
 	}
 	return e, nil
 }
+
+// isAddress says whether a client wrote an address where a region is asked for.
+func isAddress(region string) bool { return strings.Contains(region, "://") }
 
 // addressed returns the endpoint of an address: [REGION@]http(s)://HOST[:PORT][?path=0].
 func (a *API) addressed(r *request, written string, s side) (task.Endpoint, error) {

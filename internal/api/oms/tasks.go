@@ -54,7 +54,7 @@ func (a *API) createTask(r *request) error {
 
 // ends finds both places of a new task.
 func (a *API) ends(r *request, n *newTask) (src, dst task.Location, err error) {
-	from := side{clouds: []string{n.SrcCloudType}, region: n.SrcRegion, address: n.SrcEndpoint, code: codeSrcRegion}
+	from := side{clouds: cloudsOf(n.SrcCloudType), region: n.SrcRegion, address: n.SrcEndpoint, code: codeSrcRegion}
 	if n.SrcCloudType == "" {
 		n.SrcCloudType = defaultCloud
 		from.clouds, from.elsewhere = []string{defaultCloud}, true

@@ -248,6 +248,27 @@ func testTaskDeleted(t *testing.T, open Open) {
 	w.newTask("main") // name and destination are free again
 }
 
+// Lists of a deleted task have in every failed line what those of its dialect have.
+func testTaskDeletedLines(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	for origin, want := range map[task.Dialect]string{task.Native: "\ta\ta\t\n", task.OMS: "\tb\tb\tTASK_DELETED\n"} {
+		k, err := w.s.CreateTask(t.Context(), task.Task{
+			Project: "p", Name: "of " + string(origin), Shards: 1, Origin: origin, Source: w.task.Source,
+			Destination: task.Location{Endpoint: "dst", Bucket: "b", Prefix: string(origin) + "/"},
+		}, task.Actor{})
+		w.must(err)
+		_, err = w.in.Accept(t.Context(), queue.Batch{Task: k.ID, Entries: entries(want[1:2])})
+		w.must(err)
+		k.State = task.Stopped
+		_, err = w.s.ChangeTask(t.Context(), k, task.Actor{})
+		w.must(err)
+		w.must(w.s.DeleteTask(t.Context(), k.ID, task.Actor{}))
+		if got := w.listText(queue.ListFailed); !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want a line that ends in %q", origin, got, want)
+		}
+	}
+}
+
 func testWatermarks(t *testing.T, open Open) {
 	w := newWorld(t, open, db.Config{})
 	marks := func() (heard, proven time.Time) {

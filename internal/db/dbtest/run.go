@@ -67,6 +67,7 @@ func Run(t *testing.T, open Open) {
 		{"JobsCancelKeepsEvents", testJobsCancelKeepsEvents},
 		{"JobsCancelOnce", testJobsCancelOnce},
 		{"TaskDeleted", testTaskDeleted},
+		{"TaskDeletedLines", testTaskDeletedLines},
 		{"Watermarks", testWatermarks},
 		{"WatermarksOfOtherPlaces", testWatermarksOfOtherPlaces},
 		{"Statistics", testStatistics},
