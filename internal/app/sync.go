@@ -88,7 +88,7 @@ func newSync(cfg SyncConfig, stores *stores) (*Sync, error) {
 	if err := s.openFiles(); err != nil {
 		return nil, err
 	}
-	copying := transfer.Config{Src: s.src, Dst: s.dst, Moved: &s.moved}
+	copying := transfer.Config{Src: s.src, Dst: s.dst, Moved: &s.moved, Held: cfg.BytesPerSecond > 0}
 	if s.state != nil {
 		copying.Uploads = s.state
 	}

@@ -40,6 +40,9 @@ type Config struct {
 	// destination's clock may be behind the source's.
 	Verify     task.Verify
 	VerifySkew time.Duration
+	// Held says that reads of Src are held back to a rate. Copies inside a service whose
+	// bytes pass through this machine are then made by reading too.
+	Held bool
 	// Moved counts bytes received from the source; may be nil.
 	Moved *atomic.Int64
 }
@@ -49,7 +52,7 @@ type Config struct {
 type Copier struct {
 	cfg      Config
 	srcID    objstore.Identity
-	sameSite bool        // both ends are one service
+	sameSite bool        // both ends are one service that may copy inside itself
 	noInside atomic.Bool // the service refused to copy inside itself
 	checks   bool        // something is checked after a copy
 }
@@ -64,7 +67,7 @@ func New(cfg Config) *Copier {
 	}
 	c := &Copier{cfg: cfg, srcID: cfg.Src.Identity()}
 	c.checks = cfg.Encrypt != "" || cfg.Verify != "" && cfg.Verify != task.VerifyTransmission
-	c.sameSite = c.srcID.Service == cfg.Dst.Identity().Service
+	c.sameSite = c.srcID.Service == cfg.Dst.Identity().Service && !(cfg.Held && c.srcID.Local())
 	return c
 }
 

@@ -68,6 +68,7 @@ func NewEnds(cfg EndsConfig) (*Ends, error) {
 		Src: e.Src, Dst: e.Dst, Retry: tries, Uploads: cfg.Uploads,
 		Plain: cfg.Task.Options.PlainContent, Class: cfg.Task.Options.StorageClass,
 		Encrypt: cfg.Task.Options.Encrypt, Verify: cfg.Task.Options.Verify, VerifySkew: cfg.VerifySkew,
+		Held: len(cfg.Task.Options.Bandwidth) > 0,
 	})
 	return e, nil
 }

@@ -130,28 +130,38 @@ func TestScheduleByCommandLine(t *testing.T) {
 	wants(t, s.cli(0, "", "task", "change", "u", "--schedule", "0 3 * * *", "--zone", "Asia/Tokyo"), "next_run", "T18:00:00Z")
 }
 
-// TestBandwidth changes the windows of a task while it copies.
+// TestBandwidth changes the windows of tasks while they copy, to a store and between
+// directories.
 func TestBandwidth(t *testing.T) {
 	t.Parallel()
 	window := func(rate int64) map[string]any {
 		return map[string]any{"bandwidth": []map[string]any{{"from": "00:00", "to": "23:59", "bytes_per_second": rate}}}
 	}
 	s, src, _ := onDisk(t)
-	_, dst := s3Bucket(t, s3server.VersityGW(t), "versitygw", "dst") // inside one store nothing is read
+	if err := os.Mkdir(filepath.Join(filepath.Dir(src), "other"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, dst := s3Bucket(t, s3server.VersityGW(t), "versitygw", "dst") // inside an S3 store nothing is read
 	s.endpointOf("store", dst)
+	tasks := []string{"slow", "beside"}
 	s.newTask("slow", "disk:src", "store:dst", window(64<<10))
+	s.newTask("beside", "disk:src", "disk:other", window(64<<10))
 	const size = 8 << 20 // two minutes at this rate
 	if err := os.WriteFile(filepath.Join(src, "large"), make([]byte, size), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s.event("slow", "large")
+	for _, name := range tasks {
+		s.event(name, "large")
+	}
 	begun := time.Now()
 	time.Sleep(1500 * time.Millisecond) // that nothing happens has no sign to wait for
-	if n := s.counts("slow"); n.Pending != 1 {
-		t.Fatalf("%d bytes took less than %s at 64 KiB/s: %+v", size, time.Since(begun), n)
+	for _, name := range tasks {
+		if n := s.counts(name); n.Pending != 1 {
+			t.Fatalf("%s: %d bytes took less than %s at 64 KiB/s: %+v", name, size, time.Since(begun), n)
+		}
+		s.call(http.MethodPatch, "/tasks/"+name, map[string]any{"options": window(1 << 30)}, nil)
+		s.until("it is copied", func() bool { return s.counts(name).Synced == 1 })
 	}
-	s.call(http.MethodPatch, "/tasks/slow", map[string]any{"options": window(1 << 30)}, nil)
-	s.until("it is copied", func() bool { return s.counts("slow").Synced == 1 })
 	if took := time.Since(begun); took > time.Minute {
 		t.Errorf("the change was not felt: %s", took)
 	}
