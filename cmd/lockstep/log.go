@@ -29,7 +29,10 @@ func withCauses(_ []string, a slog.Attr) slog.Attr {
 func causes(err error) string {
 	text := err.Error()
 	if e, ok := errors.AsType[*task.Error](err); ok && e.Err != nil {
-		if cause := causes(e.Err); !strings.Contains(text, cause) {
+		cause := causes(e.Err)
+		if rest, same := strings.CutPrefix(cause, e.Error()); same && strings.HasSuffix(text, e.Error()) {
+			text += rest
+		} else if !strings.Contains(text, cause) {
 			text += ": " + cause
 		}
 	}

@@ -23,12 +23,13 @@ func TestServiceLogTellsCauses(t *testing.T) {
 		"plain":        {full, full.Error()},
 		"with a cause": {away, "the database cannot be used now: database or disk is full (13)"},
 		"wrapped":      {fmt.Errorf("settle: %w", away), "settle: the database cannot be used now: database or disk is full (13)"},
+		"twice":        {&task.Error{Kind: task.Unavailable, Text: away.Text, Err: away}, "the database cannot be used now: database or disk is full (13)"},
 		"told already": {task.Errorf(task.Conflict, "busy: %w", full), "busy: database or disk is full (13)"},
 	} {
 		for _, format := range []string{"text", "json"} {
 			var out bytes.Buffer
 			serviceLog(&out, format, false).Error("outcomes not settled", "err", c.err, "keys", 3)
-			if got := out.String(); !strings.Contains(got, c.want) || strings.Count(got, full.Error()) != 1 {
+			if got := out.String(); !strings.Contains(got, c.want) || strings.Count(got, full.Error()) != 1 || strings.Count(got, "cannot be used") > 1 {
 				t.Errorf("%s, %s: %s", name, format, got)
 			}
 		}
