@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,6 +29,7 @@ var advice = []struct {
 	{context.Canceled, errInterrupted.Code, errInterrupted.Next},
 	{objstore.ErrBucketNotFound, "BUCKET_NOT_FOUND", "check the bucket's name and the endpoint"},
 	{objstore.ErrCredentials, "CREDENTIALS_REFUSED", "check the access keys of that side, and that they have not expired"},
+	{fs.ErrPermission, "ACCESS_DENIED", "let this user read the directory, or run as one who may"},
 	{objstore.ErrDenied, "ACCESS_DENIED", "allow the access key to list the bucket"},
 	{objstore.ErrClockSkew, "CLOCK_SKEW", "set this machine's clock"},
 	{objstore.ErrUnsorted, "LISTING_UNSORTED", "the store lists keys out of order, so nothing was concluded from it; tell us which store it is"},

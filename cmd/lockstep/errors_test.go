@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 
@@ -30,6 +31,10 @@ func TestRenderError(t *testing.T) {
 		{
 			"of a store", &objstore.Error{Kind: objstore.ErrUnsorted, Op: "list"},
 			"error: list: listing is not sorted\n  code: LISTING_UNSORTED\n  next: the store lists keys out of order, so nothing was concluded from it; tell us which store it is\n",
+		},
+		{
+			"of a directory", &objstore.Error{Kind: objstore.ErrDenied, Op: "list", Err: &fs.PathError{Op: "directory", Path: `"a/"`, Err: fs.ErrPermission}},
+			"error: list: access denied: directory \"a/\": permission denied\n  code: ACCESS_DENIED\n  next: let this user read the directory, or run as one who may\n",
 		},
 		{"interrupted", errInterrupted, "error: stopped before the end\n  code: INTERRUPTED\n  next: run the same command to go on: what is done stays done\n"},
 		{"what a terminal would obey", errors.New("\x1b[31mred"), "error: \"\\x1b[31mred\"\n  code: INTERNAL\n"},

@@ -71,6 +71,9 @@ func TestDenied(t *testing.T) {
 	asNobody(t, func() {
 		got, err := listKeys(t, b, objstore.ListOptions{})
 		wantErr(t, err, objstore.ErrDenied, "List")
+		if !strings.Contains(err.Error(), `"closed/"`) {
+			t.Errorf("which directory cannot be read? %v", err)
+		}
 		equal(t, nil, got, "keys of a listing that fails in its first page")
 		// What a listing does not need it does not read.
 		equal(t, []string{"open/c", "unreadable"}, keys(t, b, objstore.ListOptions{After: "closed0"}), "keys after the closed directory")

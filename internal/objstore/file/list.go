@@ -1,10 +1,12 @@
 package file
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
 	"iter"
+	"strconv"
 	"strings"
 
 	"github.com/lockstep-sync/lockstep/internal/objstore"
@@ -66,7 +68,7 @@ func (l *lister) start(opt objstore.ListOptions) error {
 	if prefix == "" {
 		at, err := l.b.root.open(".")
 		if err != nil {
-			return err
+			return unreadable("", err)
 		}
 		return l.push(at, "", all)
 	}
@@ -92,9 +94,15 @@ func (l *lister) enter(at dir, name, prefix string, w window) error {
 		return nil
 	}
 	if err != nil {
-		return err
+		return unreadable(prefix, err)
 	}
 	return l.push(sub, prefix, w)
+}
+
+// unreadable names the directory that ends a listing: who is to mend it cannot guess which
+// of many it is.
+func unreadable(prefix string, err error) error {
+	return &fs.PathError{Op: "directory", Path: strconv.Quote(cmp.Or(prefix, ".")), Err: err}
 }
 
 // push reads the wanted names of a directory and makes it the next to list.
@@ -126,8 +134,12 @@ func (l *lister) push(d dir, prefix string, w window) error {
 	if failed != nil {
 		return failed
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err // unless it was removed meanwhile, with all its keys
+	switch {
+	case err == nil, errors.Is(err, fs.ErrNotExist): // removed meanwhile, with all its keys
+	case l.ctx.Err() != nil:
+		return err
+	default:
+		return unreadable(prefix, err)
 	}
 	if n.runs != nil && len(n.refs) > 0 {
 		if err := l.spill(n); err != nil {
