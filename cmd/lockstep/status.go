@@ -38,6 +38,7 @@ func (r *remote) statusCommand() *cobra.Command {
 // sentence answers for one task.
 func sentence(s native.Status) string {
 	var b strings.Builder
+	heard := ago(s.Heard)
 	switch n := s.Counts; {
 	case s.Open > 0:
 		fmt.Fprintf(&b, "Needs you: %s failed", plural(s.Open, "record"))
@@ -54,11 +55,16 @@ func sentence(s native.Status) string {
 		b.WriteString("Nothing yet: no event was sent and no scan has run")
 	case s.Broken != "":
 		b.WriteString("In sync as far as events tell; the last scan did not end well")
+	case s.State == task.Stopped:
+		b.WriteString("The task is stopped: nothing waits, and what changes is not heard of")
+		heard = "until it was"
+	case s.State == task.Paused:
+		b.WriteString("The task is paused: nothing waits")
 	default:
 		b.WriteString("In sync as of " + s.At.Local().Format(time.TimeOnly))
 	}
 	if s.Counts.Requested > 0 {
-		fmt.Fprintf(&b, "; heard by events %s, proven by scan %s", ago(s.Heard), ago(s.Proven))
+		fmt.Fprintf(&b, "; heard by events %s, proven by scan %s", heard, ago(s.Proven))
 	}
 	return b.String() + "."
 }
@@ -173,7 +179,7 @@ func (r *remote) statusAll(ctx context.Context, api *client.Client) error {
 	case len(all) == 1:
 		return r.statusOne(ctx, api, all[0])
 	case worse(all[0]) == 0:
-		fmt.Fprintf(r.stdout, "In sync as of "+all[0].At.Local().Format(time.TimeOnly)+": all of %s.\n%s\n\n", plural(int64(len(all)), "task"), countsLine(sum))
+		fmt.Fprintf(r.stdout, "%s\n%s\n\n", sentenceOfAll(all), countsLine(sum))
 	default:
 		fmt.Fprintf(r.stdout, "%s: %s\n%s\n\n", printable(all[0].Name), sentence(all[0]), countsLine(sum))
 	}
@@ -182,6 +188,27 @@ func (r *remote) statusAll(ctx context.Context, api *client.Client) error {
 		t.row(printable(s.Name), s.State, formatCount(s.Counts.Pending), formatCount(s.Open), ago(s.Heard), ago(s.Proven))
 	}
 	return t.Flush()
+}
+
+// sentenceOfAll answers for tasks of which none has failures or a backlog. One that does no
+// work may be in sync; nobody knows.
+func sentenceOfAll(all []native.Status) string {
+	var active, idle []native.Status
+	for _, s := range all {
+		if s.State == task.Active {
+			active = append(active, s)
+		} else {
+			idle = append(idle, s)
+		}
+	}
+	rest := ""
+	if len(idle) > 0 {
+		rest = fmt.Sprintf("; %s paused or stopped", plural(int64(len(idle)), "task"))
+	}
+	if len(active) == 0 {
+		return "Nothing is kept in sync" + rest + "."
+	}
+	return fmt.Sprintf("In sync as of %s: all of %s%s.", active[0].At.Local().Format(time.TimeOnly), plural(int64(len(active)), "task"), rest)
 }
 
 // worse orders tasks: failures before backlogs before peace.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/lockstep-sync/lockstep/internal/api/native"
+	"github.com/lockstep-sync/lockstep/internal/task"
 )
 
 // TestSentenceOfAFailedScan: a task whose only scan failed does not say that none has run.
@@ -15,5 +16,35 @@ func TestSentenceOfAFailedScan(t *testing.T) {
 	}
 	if got := sentence(native.Status{}); !strings.Contains(got, "no scan has run") {
 		t.Error(got)
+	}
+}
+
+// TestSentenceOfATaskThatDoesNothing: what is not looked at is not said to be in sync.
+func TestSentenceOfATaskThatDoesNothing(t *testing.T) {
+	t.Parallel()
+	of := func(state task.State) native.Status {
+		s := native.Status{State: state}
+		s.Counts.Requested, s.Counts.Synced = 2, 2
+		return s
+	}
+	for _, state := range []task.State{task.Paused, task.Stopped} {
+		if got := sentence(of(state)); strings.Contains(got, "In sync") || !strings.Contains(got, string(state)) {
+			t.Error(got)
+		}
+	}
+	if got := sentence(of(task.Stopped)); strings.Contains(got, "heard by events now") {
+		t.Error(got)
+	}
+	if got := sentence(of(task.Active)); !strings.Contains(got, "In sync") {
+		t.Error(got)
+	}
+	for want, all := range map[string][]native.Status{
+		"all of 2 tasks.":                         {of(task.Active), of(task.Active)},
+		"all of 1 task; 1 task paused or stopped": {of(task.Active), of(task.Stopped)},
+		"Nothing is kept in sync; 2 tasks paused": {of(task.Paused), of(task.Stopped)},
+	} {
+		if got := sentenceOfAll(all); !strings.Contains(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
