@@ -128,6 +128,12 @@ func TestScheduleByCommandLine(t *testing.T) {
 		t.Errorf("after both were taken away:\n%s", text)
 	}
 	wants(t, s.cli(0, "", "task", "change", "u", "--schedule", "0 3 * * *", "--zone", "Asia/Tokyo"), "next_run", "T18:00:00Z")
+	// The zone of windows is not that of a schedule which is not named.
+	wants(t, s.cli(0, "", "task", "change", "u", "--bandwidth", "08:00-17:59=10MiB", "--zone", "Asia/Kolkata"), "T18:00:00Z", `"zone": "Asia/Kolkata"`, `"zone": "Asia/Tokyo"`)
+	wants(t, s.cli(0, "", "task", "change", "u", "--schedule", "0 4 * * *", "--zone", "Asia/Tokyo"), "T19:00:00Z", `"zone": "Asia/Kolkata"`)
+	if text := s.cli(0, "", "task", "change", "u", "--zone", "UTC"); !strings.Contains(text, "T04:00:00Z") || strings.Contains(text, "Asia") {
+		t.Errorf("a zone alone moves both:\n%s", text)
+	}
 }
 
 // TestBandwidth changes the windows of tasks while they copy, to a store and between
