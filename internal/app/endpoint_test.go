@@ -17,9 +17,8 @@ func TestEndpointOptionsAreDocumented(t *testing.T) {
 	}
 	_, section, _ := strings.Cut(string(text), "## Options of an endpoint")
 	section, _, _ = strings.Cut(section, "\n## ")
-	options := reflect.TypeFor[EndpointOptions]()
-	for i := range options.NumField() {
-		name, _, _ := strings.Cut(options.Field(i).Tag.Get("json"), ",")
+	for field := range reflect.TypeFor[EndpointOptions]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if !strings.Contains(section, "| `"+name+"` |") {
 			t.Errorf("%s is not in docs/stores.md", name)
 		}
