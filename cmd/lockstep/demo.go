@@ -127,6 +127,8 @@ func (c *cli) tryNext(s *app.Demo) {
 	fmt.Fprint(c.stdout, "\ntry in another terminal:\n")
 	if k := s.FirstKey(); !k.Secret.Empty() {
 		fmt.Fprintf(c.stdout, "  export LOCKSTEP_URL=%s LOCKSTEP_ACCESS_KEY=%s LOCKSTEP_SECRET_KEY=%s\n", s.URL(), k.ID, k.Secret.Reveal())
+	} else {
+		fmt.Fprintf(c.stdout, "  export LOCKSTEP_URL=%s    # and the access key that the first start printed\n", s.URL())
 	}
 	name := self(os.Args[0])
 	t := table(c.stdout, "")

@@ -29,7 +29,7 @@ type storeKeys struct {
 }
 
 func (k *storeKeys) flags(f *pflag.FlagSet) {
-	f.StringVar(&k.access, "access-key", "", "access key of the store (default LOCKSTEP_STORE_ACCESS_KEY; none: anonymous)")
+	f.StringVar(&k.access, "access-key", "", "access key of the store (default LOCKSTEP_STORE_ACCESS_KEY)")
 	f.StringVar(&k.secret, "secret-key", "", "its secret key; others can see command lines: prefer LOCKSTEP_STORE_SECRET_KEY or --secret-stdin")
 	f.BoolVar(&k.stdin, "secret-stdin", false, "read the secret key from standard input, one line")
 	f.StringVar(&k.token, "session-token", "", "its session token (default LOCKSTEP_STORE_SESSION_TOKEN)")
@@ -97,6 +97,7 @@ func (r *remote) endpointAdd() *cobra.Command {
 	f.StringArrayVar(&aliases, "oms", nil, "CLOUDTYPE/REGION by which OMS clients name the store, e.g. AWS/us-east-1; repeatable")
 	f.StringVar(&options, "options", "", "JSON object of the store's options (docs/stores.md)")
 	keys.flags(f)
+	f.Lookup("access-key").Usage = "access key of the store (default LOCKSTEP_STORE_ACCESS_KEY; none: anonymous)"
 	_ = cmd.MarkFlagRequired("provider")
 	return cmd
 }
@@ -194,6 +195,7 @@ func (r *remote) showCheck(k native.Check) error {
 
 func (r *remote) endpointRotate() *cobra.Command {
 	var keys storeKeys
+	var anonymous bool
 	cmd := r.leaf("rotate NAME", "Replace a store's credentials; nothing needs a restart",
 		"  lockstep endpoint rotate dr --access-key … --secret-stdin <secret", cobra.ExactArgs(1),
 		func(ctx context.Context, api *client.Client, args []string) error {
@@ -201,9 +203,23 @@ func (r *remote) endpointRotate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return api.Do(ctx, "PUT", in("/endpoints/%s/credentials", args[0]), credentials, nil)
+			if len(credentials) == 0 && !anonymous {
+				return &task.Error{
+					Kind: task.Invalid, Code: "NO_STORE_KEYS", Text: "there are no keys to replace the credentials with",
+					Next: "give --access-key and a secret, or LOCKSTEP_STORE_ACCESS_KEY and LOCKSTEP_STORE_SECRET_KEY; --anonymous takes the credentials away",
+				}
+			}
+			if anonymous {
+				credentials = map[string]string{}
+			}
+			var answer json.RawMessage
+			if err := api.Do(ctx, "PUT", in("/endpoints/%s/credentials", args[0]), credentials, &answer); err != nil || !r.json {
+				return err
+			}
+			return r.pretty(answer)
 		})
 	keys.flags(cmd.Flags())
+	cmd.Flags().BoolVar(&anonymous, "anonymous", false, "take the credentials away: requests are not signed from then on")
 	return cmd
 }
 

@@ -127,7 +127,11 @@ func (r *remote) showAccepted(sent native.Accepted) error {
 	if r.json {
 		return json.NewEncoder(r.stdout).Encode(sent)
 	}
-	_, err := fmt.Fprintf(r.stdout, "%s accepted, job %s\n", plural(int64(sent.Keys), "key"), sent.Job)
+	job := ""
+	if sent.Job != "" {
+		job = ", job " + string(sent.Job)
+	}
+	_, err := fmt.Fprintf(r.stdout, "%s accepted%s\n", plural(int64(sent.Keys), "key"), job)
 	if sent.Skipped > 0 {
 		fmt.Fprintf(r.stdout, "%s of lists that Lockstep itself writes left out\n", plural(int64(sent.Skipped), "key"))
 	}

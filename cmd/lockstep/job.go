@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -46,7 +47,7 @@ func (r *remote) follow(ctx context.Context, api *client.Client, answer json.Raw
 		}
 		if err := sleep(ctx, 300*time.Millisecond); err != nil {
 			screen.clear()
-			return fmt.Errorf("job %s goes on: %w", j.ID, err)
+			return waitEnded(j.ID, err)
 		}
 		if err := api.Get(ctx, in("/jobs/%s", string(j.ID)), &answer); err != nil {
 			screen.clear()
@@ -63,6 +64,18 @@ func (r *remote) follow(ctx context.Context, api *client.Client, answer json.Raw
 		r.code = exitOf(j)
 	}
 	return show(r, answer, r.showJob)
+}
+
+// waitEnded is the error of waiting for a job that goes on by itself: the command that
+// began it would begin another.
+func waitEnded(id task.JobID, err error) error {
+	if !errors.Is(err, errInterrupted) {
+		return fmt.Errorf("job %s goes on: %w", id, err)
+	}
+	return &task.Error{
+		Kind: errInterrupted.Kind, Code: errInterrupted.Code, Text: fmt.Sprintf("job %s goes on: only the waiting has ended", id),
+		Next: fmt.Sprintf("see how it goes with: lockstep job show %s", id),
+	}
 }
 
 // exitOf is the exit code that a job's end stands for.

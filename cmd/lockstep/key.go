@@ -19,6 +19,9 @@ func (r *remote) keyCommand() *cobra.Command {
 	create := r.leaf("create --role ROLE", "Make an access key; its secret is printed this once", "  lockstep key create --role event-only --name 'camera 7'", cobra.NoArgs,
 		func(ctx context.Context, api *client.Client, _ []string) error {
 			body := map[string]any{"role": role, "name": name}
+			if days < 0 {
+				return &task.Error{Kind: task.Invalid, Code: "BAD_EXPIRY", Text: "the access key would have expired already", Next: "give --days a number above 0, or leave it out for a key that does not expire"}
+			}
 			if days > 0 {
 				body["expires_at"] = time.Now().Add(time.Duration(days) * 24 * time.Hour).UTC()
 			}

@@ -2,14 +2,42 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"sync/atomic"
+
+	"github.com/lockstep-sync/lockstep/internal/task"
 )
 
 // maxWarnings is how many warnings a run shows unless it is verbose: a million
 // failed objects fill no log. The summary counts them all.
 const maxWarnings = 20
+
+// withCauses makes errors tell what they keep from clients: the log is the place for it.
+func withCauses(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindAny {
+		if err, ok := a.Value.Any().(error); ok {
+			a.Value = slog.StringValue(causes(err))
+		}
+	}
+	return a
+}
+
+// causes is the text of err and the causes that it leaves out.
+func causes(err error) string {
+	text := err.Error()
+	if e, ok := errors.AsType[*task.Error](err); ok && e.Err != nil {
+		cause := causes(e.Err)
+		if rest, same := strings.CutPrefix(cause, e.Error()); same && strings.HasSuffix(text, e.Error()) {
+			text += rest
+		} else if !strings.Contains(text, cause) {
+			text += ": " + cause
+		}
+	}
+	return text
+}
 
 func logHandler(w io.Writer, out output) slog.Handler {
 	opts := &slog.HandlerOptions{Level: slog.LevelWarn}

@@ -202,7 +202,7 @@ func defaultData(env func(string) string) string {
 
 // serviceLog logs to w.
 func serviceLog(w io.Writer, format string, verbose bool) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: slog.LevelInfo}
+	opts := &slog.HandlerOptions{Level: slog.LevelInfo, ReplaceAttr: withCauses}
 	if verbose {
 		opts.Level = slog.LevelDebug
 	}

@@ -38,6 +38,7 @@ func (r *remote) statusCommand() *cobra.Command {
 // sentence answers for one task.
 func sentence(s native.Status) string {
 	var b strings.Builder
+	heard := ago(s.Heard)
 	switch n := s.Counts; {
 	case s.Open > 0:
 		fmt.Fprintf(&b, "Needs you: %s failed", plural(s.Open, "record"))
@@ -56,17 +57,20 @@ func sentence(s native.Status) string {
 		b.WriteString("Nothing yet: no event was sent and no scan has run")
 	case s.Broken != "":
 		b.WriteString("In sync as far as events tell; the last scan did not end well")
+	case s.State == task.Stopped:
+		b.WriteString("The task is stopped: nothing waits, and what changes is not heard of")
+		heard = "until it was"
+	case s.State == task.Paused:
+		b.WriteString("The task is paused: nothing waits")
 	case s.Proven == nil && s.Scan != "":
 		b.WriteString("In sync so far: the first scan goes on")
 	case s.Proven == nil:
 		b.WriteString("In sync as far as events tell: no scan has proven it")
-	case s.State == task.Stopped:
-		b.WriteString("In sync when the task was stopped: it hears of no change")
 	default:
 		b.WriteString("In sync as of " + s.At.Local().Format(time.TimeOnly))
 	}
 	if s.Counts.Requested > 0 {
-		fmt.Fprintf(&b, "; heard by events %s, proven by scan %s", ago(s.Heard), ago(s.Proven))
+		fmt.Fprintf(&b, "; heard by events %s, proven by scan %s", heard, ago(s.Proven))
 	}
 	if s.Scan != "" && s.Proven != nil {
 		b.WriteString("; a scan goes on")
@@ -184,7 +188,7 @@ func (r *remote) statusAll(ctx context.Context, api *client.Client) error {
 	case len(all) == 1:
 		return r.statusOne(ctx, api, all[0])
 	case worse(all[0]) == 0:
-		fmt.Fprintf(r.stdout, "%s.\n%s\n\n", allInSync(all), countsLine(sum))
+		fmt.Fprintf(r.stdout, "%s\n%s\n\n", sentenceOfAll(all), countsLine(sum))
 	default:
 		fmt.Fprintf(r.stdout, "%s: %s\n%s\n\n", printable(all[0].Name), sentence(all[0]), countsLine(sum))
 	}
@@ -195,18 +199,32 @@ func (r *remote) statusAll(ctx context.Context, api *client.Client) error {
 	return t.Flush()
 }
 
-// allInSync is the sentence for tasks of which none waits or has failed.
-func allInSync(all []native.Status) string {
+// sentenceOfAll answers for tasks of which none has failures or a backlog. One that does no
+// work may be in sync; nobody knows.
+func sentenceOfAll(all []native.Status) string {
+	var active []native.Status
 	unproven := int64(0)
 	for _, s := range all {
+		if s.State != task.Active {
+			continue
+		}
+		active = append(active, s)
 		if s.Proven == nil {
 			unproven++
 		}
 	}
-	if unproven > 0 {
-		return fmt.Sprintf("In sync as far as events tell: all of %s; no scan has proven %s of them", plural(int64(len(all)), "task"), formatCount(unproven))
+	rest := ""
+	if idle := len(all) - len(active); idle > 0 {
+		rest = fmt.Sprintf("; %s paused or stopped", plural(int64(idle), "task"))
 	}
-	return fmt.Sprintf("In sync as of %s: all of %s", all[0].At.Local().Format(time.TimeOnly), plural(int64(len(all)), "task"))
+	many := plural(int64(len(active)), "task")
+	switch {
+	case len(active) == 0:
+		return "Nothing is kept in sync" + rest + "."
+	case unproven > 0:
+		return fmt.Sprintf("In sync as far as events tell: all of %s; no scan has proven %s of them%s.", many, formatCount(unproven), rest)
+	}
+	return fmt.Sprintf("In sync as of %s: all of %s%s.", active[0].At.Local().Format(time.TimeOnly), many, rest)
 }
 
 // worse orders tasks: failures before backlogs before peace.

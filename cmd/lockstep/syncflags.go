@@ -30,7 +30,7 @@ func (f *syncFlags) groups() []flagGroup {
 			fs.Float64Var(&f.maxDeletePercent, "max-delete-percent", 10, "stop before deleting more than `P` percent of the destination; -1: no limit")
 		}),
 		group("How fast", func(fs *pflag.FlagSet) {
-			fs.Var(&f.limitRate, "limit-rate", "copy at most `N` bytes a second, as 500K, 10M or 1.5G (of 1,024)")
+			fs.Var(&f.limitRate, "limit-rate", "copy at most `N` bytes a second through this machine, as 500K, 10M or 1.5G (of 1,024)")
 			fs.Float64Var(&f.limitRequests, "limit-requests", 0, "send at most `N` requests a second to each side")
 			fs.IntVar(&f.concurrency, "concurrency", 0, "have at most `N` requests in flight per side; 0 finds out what the stores take")
 		}),

@@ -36,12 +36,14 @@ func badWindow(text string) error {
 	}
 }
 
-// mergeClock changes the schedule and the windows as far as flags name them. A zone alone
-// moves both.
+// mergeClock changes the schedule and the windows as far as flags name them. A zone is that
+// of what is named beside it, and alone moves both.
 func (t *taskOptions) mergeClock(was *task.Options, flags *pflag.FlagSet) error {
-	if flags.Changed("schedule") && t.o.Schedule.Cron == "" {
+	alone := flags.Changed("zone") && !flags.Changed("schedule") && !flags.Changed("bandwidth")
+	switch {
+	case flags.Changed("schedule") && t.o.Schedule.Cron == "":
 		was.Schedule = task.Schedule{}
-	} else if flags.Changed("zone") && was.Schedule.Cron != "" {
+	case flags.Changed("zone") && was.Schedule.Cron != "" && (alone || flags.Changed("schedule")):
 		was.Schedule.Zone = t.zone
 	}
 	if flags.Changed("bandwidth") {
@@ -53,7 +55,7 @@ func (t *taskOptions) mergeClock(was *task.Options, flags *pflag.FlagSet) error 
 		was.Bandwidth, err = parseWindows(t.windows, zone)
 		return err
 	}
-	if flags.Changed("zone") {
+	if alone {
 		for i := range was.Bandwidth {
 			was.Bandwidth[i].Zone = t.zone
 		}

@@ -3,12 +3,15 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/lockstep-sync/lockstep/internal/task"
 )
 
 type requestIDKey struct{}
@@ -57,6 +60,25 @@ func (r *Router) access(req *http.Request, route Route, path, id string, w *resp
 		slog.String("method", req.Method), slog.String("path", path), slog.String("route", route.Name),
 		slog.Int("status", w.code()), slog.Int64("bytes", w.bytes), slog.Duration("took", took),
 		slog.String("client", RemoteAddress(req)), slog.String("request", id))
+}
+
+// LogRefusal logs what the client of a refused request is not told: all of an Internal
+// error; the cause of one that is Unavailable, which it is referred to the log for; and at
+// debug level the cause of any other. A client that went away is no error.
+func LogRefusal(ctx context.Context, log *slog.Logger, err error) {
+	level, text, cause := slog.LevelDebug, "request refused", err
+	gone := ctx.Err() != nil
+	if kind := task.KindOf(err); kind != task.Internal {
+		e, _ := errors.AsType[*task.Error](err)
+		if cause = e.Err; kind == task.Unavailable && !gone {
+			level = slog.LevelWarn
+		}
+	} else if !gone {
+		level, text = slog.LevelError, "request failed"
+	}
+	if cause != nil {
+		log.Log(ctx, level, text, "error", cause, "request", RequestID(ctx))
+	}
 }
 
 // stack is the calls that led to a panic, without their arguments.

@@ -104,10 +104,11 @@ func NewService(ctx context.Context, cfg ServeConfig) (_ *Service, err error) {
 	s.in = queue.NewCommitter(s.db, queue.CommitterConfig{})
 	s.control = control.New(control.Config{Store: changingStore{s.db, s.stores}, Accept: s.in, Box: box, Stores: s.stores, KeyRate: cfg.KeyRate, Hosts: cfg.OMS.AllowHosts})
 	s.metrics = newServiceMetrics(s)
-	if err := s.ensureKey(ctx); err != nil {
+	if err := s.listen(ctx); err != nil {
 		return nil, err
 	}
-	return s, s.listen(ctx)
+	// The last step: a start that fails after it would have made a key whose secret nobody saw.
+	return s, s.ensureKey(ctx)
 }
 
 // afterCrash is how long stores may still be busy with requests of a process that was

@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -42,6 +43,39 @@ func TestStartRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantCode(t, "another sealing key", start(func(*config.Serve) {}), "SEAL_KEY_UNKNOWN")
+}
+
+// TestFirstKeyIsMadeByTheStartThatShowsIt: its secret is shown once, so a start that fails
+// must not use that up.
+func TestFirstKeyIsMadeByTheStartThatShowsIt(t *testing.T) {
+	t.Parallel()
+	var lc net.ListenConfig
+	other, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	cfg := ServeConfig{Serve: config.Serve{Data: t.TempDir(), Listen: other.Addr().String(), Keep: config.DefaultKeep}}
+	_, err = NewService(t.Context(), cfg)
+	wantCode(t, "a port that is taken", err, "CANNOT_LISTEN")
+	noTLS := cfg
+	noTLS.TLSCert, noTLS.TLSKey = filepath.Join(cfg.Data, "no.pem"), filepath.Join(cfg.Data, "no.key")
+	_, err = NewService(t.Context(), noTLS)
+	wantCode(t, "a certificate that is not there", err, "TLS_UNUSABLE")
+
+	cfg.Listen = "127.0.0.1:0"
+	s, err := NewService(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if k := s.FirstKey(); !k.Made || k.Secret.Empty() {
+		t.Errorf("the start that answers shows no first key: made %t", k.Made)
+	}
 }
 
 // TestEndpointIsCheckedWhenMade: an option that nobody knows is refused when it is given,

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/task"
@@ -85,7 +86,26 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 
 // Upload sends a body of any length.
 func (c *Client) Upload(ctx context.Context, path, contentType string, body io.Reader, out any) error {
-	return c.send(ctx, http.MethodPost, path, contentType, body, out)
+	in := &input{Reader: body}
+	err := c.send(ctx, http.MethodPost, path, contentType, in, out)
+	if failed := in.failed.Load(); err != nil && failed != nil {
+		return &task.Error{Kind: task.Invalid, Code: "INPUT_UNREADABLE", Text: "what is to be sent cannot be read: " + (*failed).Error(), Next: "mend it and send all of it again", Err: *failed}
+	}
+	return err
+}
+
+// input remembers that reading failed, which a request would blame on the service.
+type input struct {
+	io.Reader
+	failed atomic.Pointer[error]
+}
+
+func (in *input) Read(p []byte) (int, error) {
+	n, err := in.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		in.failed.Store(&err)
+	}
+	return n, err
 }
 
 func (c *Client) send(ctx context.Context, method, path, contentType string, body io.Reader, out any) error {

@@ -27,7 +27,7 @@ type CheckRequest struct {
 type Check struct {
 	Probes []Probe
 	// Policy is the least that a store must allow for what was denied, as an IAM policy
-	// document; nil when nothing was.
+	// document; nil when nothing was, and of a directory.
 	Policy json.RawMessage
 }
 
@@ -59,7 +59,8 @@ func (c *Control) CheckEndpoint(ctx context.Context, who Caller, id task.Endpoin
 	if r.Bucket == "" {
 		return Check{}, invalid("BAD_BUCKET", "no bucket is named", "name a bucket of the endpoint")
 	}
-	if _, err := c.endpoint(ctx, who, id); err != nil {
+	e, err := c.endpoint(ctx, who, id)
+	if err != nil {
 		return Check{}, err
 	}
 	b, err := c.bucket(ctx, who.Project, task.Location{Endpoint: id, Bucket: r.Bucket, Prefix: r.Prefix})
@@ -67,7 +68,7 @@ func (c *Control) CheckEndpoint(ctx context.Context, who Caller, id task.Endpoin
 		return Check{}, err
 	}
 	if err != nil { // the store's answer to a driver that looks at the bucket first
-		return unopened(r, err), nil
+		return unopened(e, r, err), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
@@ -76,18 +77,18 @@ func (c *Control) CheckEndpoint(ctx context.Context, who Caller, id task.Endpoin
 	if r.Write {
 		p.write(ctx)
 	}
-	return Check{Probes: p.done, Policy: policy(r, p.done)}, nil
+	return Check{Probes: p.done, Policy: policy(e, r, p.done)}, nil
 }
 
 // unopened is the check of a bucket that cannot even be opened.
-func unopened(r CheckRequest, err error) Check {
+func unopened(e task.Endpoint, r CheckRequest, err error) Check {
 	var p prober
 	p.try("list", []string{"s3:ListBucket"}, func() error { return err })
 	p.skip("get", "tags")
 	if r.Write {
 		p.skip("put", "set tags", "multipart", "delete")
 	}
-	return Check{Probes: p.done, Policy: policy(r, p.done)}
+	return Check{Probes: p.done, Policy: policy(e, r, p.done)}
 }
 
 // prober tries one thing after the other.
@@ -197,8 +198,11 @@ type statement struct {
 	Condition map[string]any `json:"Condition,omitempty"`
 }
 
-// policy is the least that allows what was denied.
-func policy(r CheckRequest, probes []Probe) json.RawMessage {
+// policy is the least that allows what was denied. A directory has rights, not policies.
+func policy(e task.Endpoint, r CheckRequest, probes []Probe) json.RawMessage {
+	if e.Provider == "file" {
+		return nil
+	}
 	var onBucket, onObjects []string
 	for _, p := range probes {
 		if p.OK || p.Code != "DENIED" {

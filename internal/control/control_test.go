@@ -348,6 +348,13 @@ func TestCheckNamesThePolicy(t *testing.T) {
 	if c.OK() || string(c.Policy) != want {
 		t.Errorf("policy %s of %+v", c.Policy, c.Probes)
 	}
+	_, err = w.CreateEndpoint(t.Context(), w.admin, control.NewEndpoint{ID: "disk", Provider: "file", URL: "file:///disk"})
+	w.must(err)
+	c, err = w.CheckEndpoint(t.Context(), w.admin, "disk", control.CheckRequest{Bucket: "b", Write: true})
+	w.must(err)
+	if c.OK() || c.Policy != nil {
+		t.Errorf("policy %s of a directory", c.Policy)
+	}
 	w.broken = &task.Error{Kind: task.Unavailable, Code: "DOWN", Text: "down", Next: "wait"}
 	_, err = w.CheckEndpoint(t.Context(), w.admin, "e", control.CheckRequest{Bucket: "b"})
 	w.wantCode("no bucket opens", err, "DOWN")

@@ -31,7 +31,7 @@ const (
 	ManifestJSONL ManifestFormat = "jsonl"
 )
 
-// maxManifestLine bounds a line of JSONL in memory.
+// maxManifestLine bounds a line of a manifest in memory.
 const maxManifestLine = 64 << 10
 
 // StartManifest opens a job of the keys that r names and reads it to its end, in constant
@@ -135,10 +135,12 @@ func (c *Control) acceptPatiently(ctx context.Context, k task.Task, job task.Job
 
 func csvKeys(r io.Reader) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		in := csv.NewReader(r)
-		in.FieldsPerRecord, in.ReuseRecord, in.LazyQuotes = -1, true, true
+		line := &lineLimit{r: r}
+		in := csv.NewReader(line)
+		in.FieldsPerRecord, in.ReuseRecord = -1, true
 		column, first := 0, true
 		for {
+			line.read = 0
 			record, err := in.Read()
 			if errors.Is(err, io.EOF) {
 				return
@@ -162,6 +164,22 @@ func csvKeys(r io.Reader) iter.Seq2[string, error] {
 			}
 		}
 	}
+}
+
+// lineLimit fails when more is read for one line than a line may have: a quote that is not
+// closed would take all that follows into memory.
+type lineLimit struct {
+	r    io.Reader
+	read int
+}
+
+func (l *lineLimit) Read(p []byte) (int, error) {
+	if l.read > maxManifestLine {
+		return 0, errors.New("the line is too long, or a quote in it is not closed")
+	}
+	n, err := l.r.Read(p)
+	l.read += n
+	return n, err
 }
 
 // keyColumn finds the header "key".

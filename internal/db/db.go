@@ -86,6 +86,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, task.Errorf(task.Invalid, "a database URL begins with postgres://")
 	case cfg.Path != "":
 		s.eng, err = openSQLite(ctx, s)
+		err = notOpened(err)
 	default:
 		return nil, task.Errorf(task.Invalid, "neither a database file nor a URL is given")
 	}

@@ -32,7 +32,7 @@ func (s *Store) BeginOnce(ctx context.Context, project task.ProjectID, key strin
 		case err != nil:
 			return err
 		case !bytes.Equal(stored, request):
-			return &task.Error{Kind: task.Conflict, Code: "IDEMPOTENCY_KEY_REUSED", Text: "the idempotency key was used for another request"}
+			return &task.Error{Kind: task.Conflict, Code: "IDEMPOTENCY_KEY_REUSED", Text: "the idempotency key was used for another request", Next: "make a new key for each request"}
 		case was != nil:
 			answer = append([]byte{}, was...)
 			return nil

@@ -33,7 +33,7 @@ func (s *Store) EndJob(ctx context.Context, id task.JobID, state task.JobState, 
 // their owners' epochs are over.
 func endingJob(ctx context.Context, t *txn, j jobRow, now, then task.JobState, why string) error {
 	if j.state.Ended() {
-		return &task.Error{Kind: task.Conflict, Code: "JOB_ENDED", Text: "the job has ended"}
+		return &task.Error{Kind: task.Conflict, Code: "JOB_ENDED", Text: "the job has ended", Next: "see how it ended with: lockstep job show JOB"}
 	}
 	if _, err := t.exec(ctx, `UPDATE jobs SET state = $1, ending = $2, why = $3,
 		closed_at = CASE WHEN closed_at = 0 THEN $4 ELSE closed_at END WHERE num = $5`,

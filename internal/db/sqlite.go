@@ -15,6 +15,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/lockstep-sync/lockstep/internal/queue"
+	"github.com/lockstep-sync/lockstep/internal/task"
 )
 
 // sqliteEngine is one file with one writing connection and a few that read.
@@ -172,6 +173,24 @@ func (e *sqliteEngine) translate(err error) error {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY,
 		sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM:
 		return unavailable(err)
+	}
+	return err
+}
+
+// notOpened is why a file could not be opened, to the operator who starts the process:
+// there is no log yet to refer to.
+func notOpened(err error) error {
+	switch code := sqliteCode(err) & 0xff; code {
+	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
+		return &task.Error{
+			Kind: task.Unavailable, Code: "DATABASE_DAMAGED", Text: "the database file is damaged, or is none",
+			Next: "put the latest backup in its place: lockstep restore FILE --data DIR", Err: err,
+		}
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN:
+		return &task.Error{
+			Kind: task.Unavailable, Code: "DATABASE_UNAVAILABLE", Text: "the database file cannot be written",
+			Next: "see that its disk has room and that this user may write to it and its directory, then start again", Err: err,
+		}
 	}
 	return err
 }

@@ -2,7 +2,10 @@ package db
 
 import (
 	"context"
+	"errors"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,4 +152,17 @@ func FuzzParseLanes(f *testing.F) {
 			t.Fatalf("%v became %v", lanes, again)
 		}
 	})
+}
+
+// TestDamagedFile: who starts on a file that is no database is told what to do.
+func TestDamagedFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lockstep.db")
+	if err := os.WriteFile(path, []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(t.Context(), Config{Path: path})
+	if e, ok := errors.AsType[*task.Error](err); !ok || e.Code != "DATABASE_DAMAGED" || !strings.Contains(e.Next, "lockstep restore") {
+		t.Errorf("%v", err)
+	}
 }

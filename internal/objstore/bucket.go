@@ -243,3 +243,7 @@ type Identity struct {
 	Bucket  string // bucket name, or the directory's resolved absolute path
 	Prefix  string // set by Sub
 }
+
+// Local reports whether copies inside the service are made by this machine: their bytes
+// pass through it, as those of any other copy do.
+func (i Identity) Local() bool { return i.Service == "file" }

@@ -2,11 +2,9 @@ package transfer_test
 
 import (
 	"bytes"
-	"sync/atomic"
 	"testing"
 
 	"github.com/lockstep-sync/lockstep/internal/objstore"
-	"github.com/lockstep-sync/lockstep/internal/objstore/file"
 	"github.com/lockstep-sync/lockstep/internal/objstore/retry"
 	"github.com/lockstep-sync/lockstep/internal/objstore/s3"
 	"github.com/lockstep-sync/lockstep/internal/objstore/s3/s3fault"
@@ -39,33 +37,6 @@ func TestGoneUploadInsideIsNoGoneSource(t *testing.T) {
 		}
 		if n := srv.Uploads(); n != 0 {
 			t.Errorf("%s: %d uploads left", name, n)
-		}
-	}
-}
-
-// A limit of bytes holds between directories too, where the kernel would copy past it.
-func TestPacedCopiesBetweenDirectoriesPassThrough(t *testing.T) {
-	t.Parallel()
-	for _, paced := range []bool{false, true} {
-		var ends [2]*file.Bucket
-		for i := range ends {
-			var err error
-			if ends[i], err = file.Open(t.TempDir(), file.Options{NoSync: true}); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = ends[i].Close() })
-		}
-		src, dst := ends[0], ends[1]
-		data := content(1<<20, 1)
-		put(t, src, "k", data, objstore.PutOptions{})
-		var moved atomic.Int64
-		res := transfer.New(transfer.Config{Src: src, Dst: dst, Paced: paced, Moved: &moved}).Do(t.Context(), item(t, src, dst))
-		wantSynced(t, res, 1<<20)
-		if through := moved.Load() == 1<<20; through != paced {
-			t.Errorf("paced %v: %d bytes passed through here", paced, moved.Load())
-		}
-		if !bytes.Equal(get(t, dst, "k"), data) {
-			t.Errorf("paced %v: bytes differ", paced)
 		}
 	}
 }

@@ -40,8 +40,8 @@ type Config struct {
 	// destination's clock may be behind the source's.
 	Verify     task.Verify
 	VerifySkew time.Duration
-	// Paced says that reads of the source are limited in bytes. Between directories they
-	// are then made here: the kernel, which copies them else, knows no limit.
+	// Paced says that reads of Src are limited in bytes. Copies inside a service whose
+	// bytes pass through this machine are then made by reading too.
 	Paced bool
 	// Moved counts bytes received from the source; may be nil.
 	Moved *atomic.Int64
@@ -52,7 +52,7 @@ type Config struct {
 type Copier struct {
 	cfg      Config
 	srcID    objstore.Identity
-	sameSite bool        // both ends are one service
+	sameSite bool        // both ends are one service that may copy inside itself
 	noInside atomic.Bool // the service refused to copy inside itself
 	checks   bool        // something is checked after a copy
 }
@@ -67,12 +67,9 @@ func New(cfg Config) *Copier {
 	}
 	c := &Copier{cfg: cfg, srcID: cfg.Src.Identity()}
 	c.checks = cfg.Encrypt != "" || cfg.Verify != "" && cfg.Verify != task.VerifyTransmission
-	c.sameSite = c.srcID.Service == cfg.Dst.Identity().Service && !(cfg.Paced && c.srcID.Service == directories)
+	c.sameSite = c.srcID.Service == cfg.Dst.Identity().Service && !(cfg.Paced && c.srcID.Local())
 	return c
 }
-
-// directories is the service that all directories of this machine are on.
-const directories = "file"
 
 // Result is how one key ended.
 type Result struct {

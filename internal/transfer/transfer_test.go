@@ -6,11 +6,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lockstep-sync/lockstep/internal/objstore"
+	"github.com/lockstep-sync/lockstep/internal/objstore/file"
 	"github.com/lockstep-sync/lockstep/internal/objstore/mem"
 	"github.com/lockstep-sync/lockstep/internal/plan"
 	"github.com/lockstep-sync/lockstep/internal/task"
@@ -163,6 +165,40 @@ func TestCopyInsideOneService(t *testing.T) {
 		}
 		if info, _ := dst.Stat(t.Context(), "q/k"); info.Meta["a"] != "b" {
 			t.Errorf("metadata %v", info.Meta)
+		}
+	}
+}
+
+// TestPacedCopyIsRead: where reads are limited, what this machine would copy itself is
+// read, and what a service copies inside itself is not.
+func TestPacedCopyIsRead(t *testing.T) {
+	t.Parallel()
+	directory := func() objstore.Bucket {
+		b, err := file.Open(t.TempDir(), file.Options{NoSync: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = b.Close() })
+		return b
+	}
+	service := mem.NewService()
+	data := content(1<<20, 11)
+	for name, c := range map[string]struct {
+		src, dst objstore.Bucket
+		paced    bool
+		read     int64
+	}{
+		"a directory":               {directory(), directory(), false, 0},
+		"a directory, limited":      {directory(), directory(), true, int64(len(data))},
+		"inside a service":          {service.Bucket("a"), service.Bucket("b"), false, 0},
+		"inside a service, limited": {service.Bucket("c"), service.Bucket("d"), true, 0},
+	} {
+		put(t, c.src, "k", data, objstore.PutOptions{})
+		var moved atomic.Int64
+		copier := transfer.New(transfer.Config{Src: c.src, Dst: c.dst, Paced: c.paced, Moved: &moved})
+		wantSynced(t, copier.Do(t.Context(), item(t, c.src, c.dst)), int64(len(data)))
+		if n := moved.Load(); n != c.read || !bytes.Equal(get(t, c.dst, "k"), data) {
+			t.Errorf("%s: %d bytes were read, want %d and an equal copy", name, n, c.read)
 		}
 	}
 }

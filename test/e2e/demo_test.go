@@ -14,7 +14,8 @@ import (
 // TestDemo runs the demo as a newcomer does, and every command it names as it is printed.
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	demo := exec.CommandContext(t.Context(), binary, "demo", "--listen", "127.0.0.1:0", "--dir", filepath.Join(t.TempDir(), "demo"))
+	dir := filepath.Join(t.TempDir(), "demo")
+	demo := exec.CommandContext(t.Context(), binary, "demo", "--listen", "127.0.0.1:0", "--dir", dir)
 	out, err := demo.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -83,4 +84,10 @@ func TestDemo(t *testing.T) {
 	if err := demo.Wait(); err != nil {
 		t.Errorf("the demo ended with %v\n%s", err, said.String())
 	}
+	// The next start has another address, and no secret to show.
+	again, err := exec.CommandContext(t.Context(), binary, "demo", "--listen", "127.0.0.1:0", "--dir", dir, "--for", "4s").CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, again)
+	}
+	wants(t, string(again), "export LOCKSTEP_URL=http://127.0.0.1:", "the access key that the first start printed")
 }

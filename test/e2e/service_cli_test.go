@@ -66,6 +66,8 @@ func TestServiceByCommandLine(t *testing.T) {
 	wants(t, s.cli(0, "", "endpoint", "check", "disk", "--bucket", "destination", "--write"), "✓ list", "✓ multipart")
 	wants(t, s.cli(1, "", "endpoint", "check", "disk", "--bucket", "nowhere"), "✗ list", "BUCKET_NOT_FOUND")
 	wants(t, s.cli(0, "", "endpoint", "list"), "disk  file")
+	wants(t, s.cli(1, "", "endpoint", "rotate", "disk"), "NO_STORE_KEYS", "--anonymous")
+	wants(t, s.cli(0, "", "endpoint", "rotate", "disk", "--anonymous", "--json"), `"version":2`)
 	wants(t, s.cli(1, "", "task", "create", "t", "source", "disk:destination"), "BAD_PLACE", "ENDPOINT:bucket/prefix")
 	wants(t, s.cli(1, "", "task", "create", "t", "nowhere:source", "disk:destination"), "ENDPOINT_UNKNOWN", "lockstep endpoint add")
 	id := strings.TrimSpace(s.cli(0, "", "task", "create", "t", "disk:source", "disk:destination", "--exclude", "*.tmp"))
@@ -88,6 +90,10 @@ func TestServiceByCommandLine(t *testing.T) {
 	wants(t, s.cli(0, "", "event", "send", "t", "a+b.txt"), "1 key accepted")
 	wants(t, s.cli(0, "a.txt\x00gone.txt\x00", "event", "send", "t", "--null", "-"), "2 keys accepted")
 	wants(t, s.cli(0, "key\na.txt\n", "manifest", "send", "t", "-", "--wait"), "manifest done", "requested 1 =")
+	wants(t, s.cli(1, "", "manifest", "send", "t", store), "INPUT_UNREADABLE", "is a directory")
+	if text := s.cli(0, "", "event", "send", "t", "-"); text != "0 keys accepted\n" {
+		t.Errorf("no key is accepted as %q", text)
+	}
 	s.settled("t")
 	if got, err := os.ReadFile(filepath.Join(store, "destination/a+b.txt")); err != nil || string(got) != "changed" {
 		t.Errorf("the destination holds %q, %v", got, err)
@@ -102,6 +108,7 @@ func TestServiceByCommandLine(t *testing.T) {
 	s.cli(0, "", "task", "delete", "t")
 	wants(t, s.cli(0, "", "key", "create", "--role", "viewer", "--name", "eyes"), "LOCKSTEP_SECRET_KEY=")
 	wants(t, s.cli(0, "", "key", "list"), "eyes", "viewer")
+	wants(t, s.cli(1, "", "key", "create", "--role", "viewer", "--days", "-3"), "BAD_EXPIRY")
 	wants(t, s.cli(0, "", "key", "token", serviceKey, "--ttl", "1h"), "lst1.")
 	wants(t, s.cli(0, "", "key", "token", serviceKey, "--json"), `"expires_at":`)
 	wants(t, s.cli(1, "", "key", "token", "LSNOBODY"), "KEY_NOT_FOUND", "lockstep key list")

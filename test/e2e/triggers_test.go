@@ -128,30 +128,46 @@ func TestScheduleByCommandLine(t *testing.T) {
 		t.Errorf("after both were taken away:\n%s", text)
 	}
 	wants(t, s.cli(0, "", "task", "change", "u", "--schedule", "0 3 * * *", "--zone", "Asia/Tokyo"), "next_run", "T18:00:00Z")
+	// The zone of windows is not that of a schedule which is not named.
+	wants(t, s.cli(0, "", "task", "change", "u", "--bandwidth", "08:00-17:59=10MiB", "--zone", "Asia/Kolkata"), "T18:00:00Z", `"zone": "Asia/Kolkata"`, `"zone": "Asia/Tokyo"`)
+	wants(t, s.cli(0, "", "task", "change", "u", "--schedule", "0 4 * * *", "--zone", "Asia/Tokyo"), "T19:00:00Z", `"zone": "Asia/Kolkata"`)
+	if text := s.cli(0, "", "task", "change", "u", "--zone", "UTC"); !strings.Contains(text, "T04:00:00Z") || strings.Contains(text, "Asia") {
+		t.Errorf("a zone alone moves both:\n%s", text)
+	}
 }
 
-// TestBandwidth changes the windows of a task while it copies.
+// TestBandwidth changes the windows of tasks while they copy, to a store and between
+// directories.
 func TestBandwidth(t *testing.T) {
 	t.Parallel()
 	window := func(rate int64) map[string]any {
 		return map[string]any{"bandwidth": []map[string]any{{"from": "00:00", "to": "23:59", "bytes_per_second": rate}}}
 	}
 	s, src, _ := onDisk(t)
-	_, dst := s3Bucket(t, s3server.VersityGW(t), "versitygw", "dst") // inside one store nothing is read
+	if err := os.Mkdir(filepath.Join(filepath.Dir(src), "other"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, dst := s3Bucket(t, s3server.VersityGW(t), "versitygw", "dst") // inside an S3 store nothing is read
 	s.endpointOf("store", dst)
+	tasks := []string{"slow", "beside"}
 	s.newTask("slow", "disk:src", "store:dst", window(64<<10))
+	s.newTask("beside", "disk:src", "disk:other", window(64<<10))
 	const size = 8 << 20 // two minutes at this rate
 	if err := os.WriteFile(filepath.Join(src, "large"), make([]byte, size), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s.event("slow", "large")
+	for _, name := range tasks {
+		s.event(name, "large")
+	}
 	begun := time.Now()
 	time.Sleep(1500 * time.Millisecond) // that nothing happens has no sign to wait for
-	if n := s.counts("slow"); n.Pending != 1 {
-		t.Fatalf("%d bytes took less than %s at 64 KiB/s: %+v", size, time.Since(begun), n)
+	for _, name := range tasks {
+		if n := s.counts(name); n.Pending != 1 {
+			t.Fatalf("%s: %d bytes took less than %s at 64 KiB/s: %+v", name, size, time.Since(begun), n)
+		}
+		s.call(http.MethodPatch, "/tasks/"+name, map[string]any{"options": window(1 << 30)}, nil)
+		s.until("it is copied", func() bool { return s.counts(name).Synced == 1 })
 	}
-	s.call(http.MethodPatch, "/tasks/slow", map[string]any{"options": window(1 << 30)}, nil)
-	s.until("it is copied", func() bool { return s.counts("slow").Synced == 1 })
 	if took := time.Since(begun); took > time.Minute {
 		t.Errorf("the change was not felt: %s", took)
 	}

@@ -47,9 +47,8 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		if s, ok := exceptions[code]; ok {
 			status = s
 		}
-	} else if r.Context().Err() == nil {
-		a.log.ErrorContext(r.Context(), "request failed", "error", err, "request", api.RequestID(r.Context()))
 	}
+	api.LogRefusal(r.Context(), a.log, err)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

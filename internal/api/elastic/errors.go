@@ -90,11 +90,11 @@ func render(ctx context.Context, log *slog.Logger, f format, err error) *excepti
 	row := kinds[kind]
 	x := &exception{status: row.status, kind: row.kind, reason: "something went wrong here; the log says what"}
 	e, _ := errors.AsType[*task.Error](err)
+	api.LogRefusal(ctx, log, err)
 	switch {
 	case kind == task.Internal && ctx.Err() != nil:
 		x.reason = "the client went away"
 	case kind == task.Internal:
-		log.ErrorContext(ctx, "request failed", "error", err, "request", api.RequestID(ctx))
 	case e.Code == control.CodeBadCredentials:
 		return unauthorized("unable to authenticate with provided credentials and anonymous access is not allowed for this request")
 	case e.Code == control.CodeRateLimited:

@@ -42,9 +42,8 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var e *task.Error
 	if errors.As(err, &e) && kind != task.Internal {
 		p.Code, p.Detail, p.Next = e.Code, e.Error(), e.Next
-	} else if ctx.Err() == nil {
-		h.log.ErrorContext(ctx, "notification failed", "error", err, "request", p.RequestID)
 	}
+	api.LogRefusal(ctx, h.log, err)
 	switch p.Code {
 	case codeMethod:
 		p.Status = http.StatusMethodNotAllowed

@@ -92,16 +92,13 @@ func problem(ctx context.Context, log *slog.Logger, err error) *Problem {
 	case kind == task.Internal && ctx.Err() != nil:
 		p.Detail = "the client went away"
 	case kind == task.Internal:
-		log.ErrorContext(ctx, "request failed", "error", err, "request", p.RequestID)
 	default:
 		p.Detail, p.Next = e.Error(), e.Next
 		if e.Code != "" {
 			p.Code = e.Code
 		}
-		if e.Err != nil {
-			log.DebugContext(ctx, "request refused", "error", e.Err, "request", p.RequestID)
-		}
 	}
+	api.LogRefusal(ctx, log, err)
 	if s, ok := exceptions[p.Code]; ok {
 		p.Status = s
 	}

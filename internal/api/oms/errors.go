@@ -115,9 +115,7 @@ func (a *API) refuse(ctx context.Context, r *request, err error) {
 	switch e, ok := asTaskError(err); {
 	case kind == task.Internal && ctx.Err() != nil:
 		text = "the client went away"
-	case kind == task.Internal:
-		a.log.ErrorContext(ctx, "request failed", "error", err, "request", api.RequestID(ctx))
-	case ok:
+	case ok && kind != task.Internal:
 		if known, ok := codes[e.Code]; ok {
 			answer = known
 		}
@@ -125,10 +123,8 @@ func (a *API) refuse(ctx context.Context, r *request, err error) {
 		if e.Next != "" {
 			text += "; " + e.Next
 		}
-		if e.Err != nil {
-			a.log.DebugContext(ctx, "request refused", "error", e.Err, "request", api.RequestID(ctx))
-		}
 	}
+	api.LogRefusal(ctx, a.log, err)
 	h := r.w.Header()
 	if answer.status == http.StatusTooManyRequests || answer.status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "1")

@@ -48,7 +48,7 @@ func (p *Pace) tell() {
 }
 
 // Wrap returns b with the bodies of its objects read at the pace. Copies inside a service
-// move no bytes here, and are not held back.
+// read no bodies, and are not held back.
 func (p *Pace) Wrap(b objstore.Bucket) objstore.Bucket { return &paced{Bucket: b, pace: p} }
 
 // slices of a second: a read takes so little at once that a change is felt soon.
