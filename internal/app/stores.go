@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -132,13 +131,16 @@ func storeError(side string, st config.Store, err error) error {
 	if err == nil {
 		return nil
 	}
+	if st.Scheme == "file" && errors.Is(err, objstore.ErrDenied) {
+		return &task.Error{
+			Kind: task.Denied, Code: "ACCESS_DENIED", Text: fmt.Sprintf("this user may not use the %s directory: %s", side, st.String()),
+			Next: "run as a user who may, or see how its file system is mounted", Err: err,
+		}
+	}
 	for _, r := range refusals {
 		if errors.Is(err, r.kind) {
 			return &task.Error{Kind: r.class, Code: r.code, Text: fmt.Sprintf(r.text, side, st.String()), Next: r.next, Err: err}
 		}
-	}
-	if errors.Is(err, os.ErrPermission) {
-		return &task.Error{Kind: task.Denied, Code: "ACCESS_DENIED", Text: fmt.Sprintf("no permission at the %s: %v", side, err), Next: "run as a user who may use this directory", Err: err}
 	}
 	return &task.Error{Kind: task.Invalid, Code: "STORE_UNUSABLE", Text: fmt.Sprintf("cannot use the %s %s: %v", side, st.String(), err), Next: "check this side's address and options", Err: err}
 }
