@@ -34,14 +34,18 @@ func (r *remote) jobStart() *cobra.Command {
 }
 
 // follow prints a job, after waiting for its end when asked. Ctrl-C ends the waiting,
-// not the job.
+// not the job. A task that does not work now is told of once: its job may wait for days.
 func (r *remote) follow(ctx context.Context, api *client.Client, answer json.RawMessage, wait bool) error {
 	var j native.Job
 	if err := json.Unmarshal(answer, &j); err != nil {
 		return err
 	}
 	screen := &screen{w: r.stderr, terminal: r.terminal}
-	for wait && !j.State.Ended() {
+	told := false
+	for looks := 0; wait && !j.State.Ended(); looks++ {
+		if !told && looks%10 == 9 {
+			told = r.tellIdle(ctx, api, &j, screen)
+		}
 		if r.terminal != nil {
 			screen.draw([]string{fmt.Sprintf("%s %s  %s", j.Kind, j.State, countsLine(j.Counts.Counts))})
 		}
@@ -64,6 +68,20 @@ func (r *remote) follow(ctx context.Context, api *client.Client, answer json.Raw
 		r.code = exitOf(j)
 	}
 	return show(r, answer, r.showJob)
+}
+
+// tellIdle says that the task of a job that is waited for does no work, if that is so.
+func (r *remote) tellIdle(ctx context.Context, api *client.Client, j *native.Job, screen *screen) (told bool) {
+	var k native.Task
+	if err := api.Get(ctx, in("/tasks/%s", string(j.Task)), &k); err != nil || k.State == task.Active {
+		return false
+	}
+	again := "resume"
+	if k.State == task.Stopped {
+		again = "start"
+	}
+	screen.say(fmt.Sprintf("the task is %s: the job goes on after lockstep task %s %s", k.State, again, k.ID))
+	return true
 }
 
 // waitEnded is the error of waiting for a job that goes on by itself: the command that

@@ -12,8 +12,8 @@ import (
 // with the process that worked on it.
 const onceGivesUp = time.Minute
 
-// maxOnceKey is the longest idempotency key, in bytes.
-const maxOnceKey = 255
+// MaxOnceKey is the longest idempotency key, in bytes.
+const MaxOnceKey = 255
 
 // Once does a request under an idempotency key unless it was done before: then it
 // returns the stored answer and replayed is true. request is all that makes two requests
@@ -24,7 +24,7 @@ const maxOnceKey = 255
 func (c *Control) Once(ctx context.Context, who Caller, key string, request []byte,
 	do func() (answer []byte, keep bool),
 ) (answer []byte, replayed bool, err error) {
-	if len(key) > maxOnceKey {
+	if len(key) > MaxOnceKey {
 		return nil, false, invalid("BAD_IDEMPOTENCY_KEY", "the idempotency key is longer than 255 bytes", "use a UUID")
 	}
 	hash := sha256.New()

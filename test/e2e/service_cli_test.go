@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"os"
@@ -26,6 +27,28 @@ func (s *service) cli(wantCode int, stdin string, args ...string) string {
 		s.Fatalf("lockstep %s: exit %d, want %d\n%s", strings.Join(args, " "), code, wantCode, out.String())
 	}
 	return out.String()
+}
+
+// waitsForPaused waits for a job of a paused task: that it waits for the task is said, and
+// the task is resumed then.
+func (s *service) waitsForPaused(name string) {
+	s.Helper()
+	cmd := s.command("job", "start", name, "--wait")
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		s.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		s.Fatal(err)
+	}
+	line, err := bufio.NewReader(said).ReadString('\n')
+	if err != nil || !strings.Contains(line, "the task is paused: the job goes on after lockstep task resume") {
+		s.Errorf("it said %q, %v", line, err)
+	}
+	s.cli(0, "", "task", "resume", name)
+	if err := cmd.Wait(); err != nil {
+		s.Errorf("job start --wait: %v", err)
+	}
 }
 
 // command is a client command of the operator's.
@@ -103,6 +126,8 @@ func TestServiceByCommandLine(t *testing.T) {
 	wants(t, s.cli(0, "", "task", "pause", "t"), "t is paused")
 	wants(t, s.cli(0, "", "event", "send", "t", "a.txt"), "1 key accepted")
 	wants(t, s.cli(0, "", "status", "t"), "The task is paused: 1 key waiting")
+	s.waitsForPaused("t")
+	s.settled("t")
 	wants(t, s.cli(0, "", "task", "stop", "t"), "t is stopped")
 	wants(t, s.cli(1, "", "event", "send", "t", "a.txt"), "TASK_STOPPED")
 	s.cli(0, "", "task", "delete", "t")

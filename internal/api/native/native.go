@@ -132,7 +132,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, err)
 		return
 	}
-	if key := r.Header.Get("Idempotency-Key"); key != "" && r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if key := r.Header.Get(idempotencyHeader); key != "" && heedsIdempotencyKey(c.op) {
 		a.once(w, r, c, who, key, body)
 		return
 	}

@@ -152,6 +152,7 @@ func TestDocument(t *testing.T) {
 		Paths   map[string]map[string]struct {
 			OperationID string
 			Responses   map[string]any
+			Parameters  []struct{ Name, In string }
 		}
 	}
 	a := w.want(client{}, "GET", "/openapi.json", "", 200, &doc)
@@ -175,6 +176,13 @@ func TestDocument(t *testing.T) {
 				t.Errorf("%s: operation %q with %d responses", name, op.OperationID, len(op.Responses))
 			}
 			ids[op.OperationID] = true
+			heeds := false
+			for _, p := range op.Parameters {
+				heeds = heeds || p.Name == "Idempotency-Key" && p.In == "header"
+			}
+			if write := method != "get" && !strings.HasSuffix(path, "/manifest"); heeds != write {
+				t.Errorf("%s names an idempotency key: %v", name, heeds)
+			}
 		}
 	}
 	for name := range known {
