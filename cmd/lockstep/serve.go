@@ -74,7 +74,7 @@ func (c *cli) serveCommand() *cobra.Command {
 	f.Var(&cfg.Keep.Failures, "keep-failures", "how long failed records stay whose key has ended otherwise since")
 	f.Var(&cfg.Keep.Intervals, "keep-intervals", "how long 5-minute statistics stay; months stay for ever")
 	f.Var(&cfg.Keep.Lists, "keep-lists", "how long lists stay that the destination does not take")
-	f.Float64Var(&cfg.KeyRate, "key-rate", 10_000, "most requests a second of one access key; more are answered 429")
+	f.Float64Var(&cfg.KeyRate, "key-rate", 10_000, "most requests a second of one access key; more are answered 429; -1: no limit")
 	f.DurationVar(&cfg.VerifySkew, "verify-skew", defaultVerifySkew, "how far a destination's clock may be behind its source's when a task checks the times of its copies")
 	f.DurationVar(&cfg.RestoreWait, "restore-wait", 3*time.Minute, "how long a key of a task that restores waits for its object to come back from an archive")
 	f.StringVar(&file, "config", "", "YAML file of these flags, e.g. listen: 0.0.0.0:8321; flags and LOCKSTEP_… variables win over it")

@@ -140,6 +140,8 @@ func (f *syncFlags) check() error {
 		return fmt.Errorf("--log-format is text or json")
 	case f.maxDelete == 0 || f.maxDeletePercent == 0:
 		return fmt.Errorf("a delete limit of 0 deletes nothing: leave out --delete instead")
+	case f.maxDelete < -1 || f.maxDeletePercent < 0 && f.maxDeletePercent != -1:
+		return fmt.Errorf("a delete limit is positive, or -1 for none")
 	case f.maxDeletePercent > 100:
 		return fmt.Errorf("--max-delete-percent is at most 100")
 	case f.concurrency < 0 || f.limitRequests < 0:

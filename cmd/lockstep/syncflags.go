@@ -42,7 +42,7 @@ func (f *syncFlags) groups() []flagGroup {
 		group("Output", func(fs *pflag.FlagSet) {
 			fs.BoolVar(&f.output.json, "json", false, "end with one line of JSON on standard output; all else goes to standard error")
 			fs.BoolVarP(&f.output.quiet, "quiet", "q", false, "show errors only")
-			fs.BoolVarP(&f.output.verbose, "verbose", "v", false, "log every object")
+			fs.BoolVarP(&f.output.verbose, "verbose", "v", false, "log every object but the unchanged")
 			fs.StringVar(&f.output.logFormat, "log-format", "text", "`FORMAT` of log lines: text or json")
 			fs.StringVar(&f.output.cpuProfile, "cpu-profile", "", "write a CPU profile for go tool pprof to `FILE`")
 		}),

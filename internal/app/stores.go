@@ -41,9 +41,15 @@ func (s *stores) close() (err error) {
 	return err
 }
 
-// openStores opens both ends and asks each whether it is there.
+// openStores opens both ends and asks each whether it is there. A destination's directory
+// is made only once the source has said that it is.
 func openStores(ctx context.Context, cfg *SyncConfig) (*stores, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
 	src, err := openStore(cfg.Src, false)
+	if err == nil && cfg.Dst.Scheme == "file" {
+		err = src.Probe(ctx)
+	}
 	if err != nil {
 		return nil, storeError("source", cfg.Src, err)
 	}
@@ -54,10 +60,10 @@ func openStores(ctx context.Context, cfg *SyncConfig) (*stores, error) {
 	if err != nil {
 		return nil, storeError("destination", cfg.Dst, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return storeError("source", cfg.Src, src.Probe(ctx)) })
+	if cfg.Dst.Scheme != "file" {
+		g.Go(func() error { return storeError("source", cfg.Src, src.Probe(ctx)) })
+	}
 	g.Go(func() error { return storeError("destination", cfg.Dst, dst.Probe(ctx)) })
 	if err := g.Wait(); err != nil {
 		return nil, err
@@ -117,6 +123,7 @@ var refusals = []struct {
 	code, text, next string
 }{
 	{objstore.ErrBucketNotFound, task.NotFound, "BUCKET_NOT_FOUND", "the %s bucket does not exist: %s", "check the name and the endpoint, or create it first"},
+	{s3.ErrNoKeys, task.Denied, "NO_STORE_KEYS", "there is no access key for the %s store: %s", "set LOCKSTEP_SRC_ACCESS_KEY and LOCKSTEP_SRC_SECRET_KEY (…DST… for the destination), or give --src-anonymous for a public bucket"},
 	{objstore.ErrCredentials, task.Denied, "CREDENTIALS_REFUSED", "the %s store refuses the credentials: %s", "check the access key and the secret key of this side, and that they have not expired"},
 	{objstore.ErrDenied, task.Denied, "ACCESS_DENIED", "the %s store denies listing: %s", "let this access key list the bucket (s3:ListBucket), or use another key"},
 	{objstore.ErrClockSkew, task.Denied, "CLOCK_SKEW", "this machine's clock and the %s store's differ too much: %s", "set this machine's clock"},

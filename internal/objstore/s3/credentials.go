@@ -3,7 +3,6 @@ package s3
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -34,8 +33,8 @@ type keyring struct {
 	missed time.Time // when the chain last had nothing
 }
 
-// errNoKeys is what a chain without keys comes to.
-var errNoKeys = errors.New("no access key given, and none found in environment, files or machine role")
+// ErrNoKeys: no keys were given, and there are none where clients of S3 look for them.
+var ErrNoKeys = errors.New("no access key given, and none found in environment, files or machine role")
 
 // retryChain is how long a chain that had nothing is not asked again: it may take
 // seconds to find that out.
@@ -95,12 +94,12 @@ func (r *keyring) renew(ctx context.Context, old *keys) (*keys, error) {
 	}
 	now := r.clock()
 	if !r.missed.IsZero() && now.Sub(r.missed) < retryChain {
-		return old, r.none(old, errNoKeys)
+		return old, r.none(old, ErrNoKeys)
 	}
 	r.chain.Expire()
 	v, err := r.chain.GetWithContext(&credentials.CredContext{Client: r.client, Context: ctx})
 	if err == nil && v.AccessKeyID == "" {
-		err = errNoKeys
+		err = ErrNoKeys
 	}
 	if err != nil {
 		if ctx.Err() == nil {
@@ -122,5 +121,11 @@ func (r *keyring) none(old *keys, cause error) error {
 	if old != nil {
 		return nil
 	}
-	return fmt.Errorf("%w: %w", objstore.ErrCredentials, cause)
+	return unsigned{cause}
 }
+
+// unsigned is why a request cannot be signed, an ErrCredentials.
+type unsigned struct{ error }
+
+func (u unsigned) Is(target error) bool { return target == objstore.ErrCredentials }
+func (u unsigned) Unwrap() error        { return u.error }
