@@ -70,6 +70,8 @@ func Run(t *testing.T, open Open) {
 		{"TaskDeletedLines", testTaskDeletedLines},
 		{"Watermarks", testWatermarks},
 		{"WatermarksOfOtherPlaces", testWatermarksOfOtherPlaces},
+		{"WatermarksOfAnotherScope", testWatermarksOfAnotherScope},
+		{"BrokenOfAnotherScope", testBrokenOfAnotherScope},
 		{"Statistics", testStatistics},
 		{"Outbox", testOutbox},
 		{"OutboxRolls", testOutboxRolls},
