@@ -160,15 +160,16 @@ func heard(ctx context.Context, t *txn, num int64) (time.Time, error) {
 	return fromMicros(oldest), nil
 }
 
-// proven is the start of the last scan in scope that ended with all it found done, held back
-// by what has failed since. Deletes that a guard refused when their turn came are not done.
+// proven is the start, by the source's clock, of the last scan in scope that ended with all it
+// found done, held back by what has failed since. Deletes that a guard refused when their turn came are not done.
 func proven(ctx context.Context, t *txn, num int64) (time.Time, error) {
-	var start, failed *int64
-	err := one(ctx, t, `SELECT CASE WHEN j.source_time <> 0 THEN j.source_time ELSE j.started_at END FROM jobs j
+	var start, ahead int64
+	var failed *int64
+	err := one(ctx, t, `SELECT j.started_at, CASE WHEN j.source_time <> 0 THEN j.source_time - j.started_at ELSE 0 END FROM jobs j
 		WHERE j.task = $1 AND j.kind = 'scan' AND j.state = 'done' AND `+inScope+`
 		AND (SELECT coalesce(sum(c.failed), 0) FROM job_counts c WHERE c.job = j.num) = 0
 		AND NOT EXISTS (SELECT 1 FROM reason_counts c WHERE c.job = j.num AND c.outcome = $2 AND c.reason = $3 AND c.n > 0)
-		ORDER BY j.num DESC LIMIT 1`, []any{num, int64(task.Ignored), string(task.GuardStopped)}, &start)
+		ORDER BY j.num DESC LIMIT 1`, []any{num, int64(task.Ignored), string(task.GuardStopped)}, &start, &ahead)
 	if err != nil {
 		return time.Time{}, ignoreNoRow(err)
 	}
@@ -176,9 +177,9 @@ func proven(ctx context.Context, t *txn, num int64) (time.Time, error) {
 		return time.Time{}, err
 	}
 	if failed != nil {
-		*start = min(*start, *failed)
+		start = min(start, *failed)
 	}
-	return fromMicros(*start), nil
+	return fromMicros(start + ahead), nil
 }
 
 // missedRate is that of the last scan in scope that ended: what it repaired, beside the event

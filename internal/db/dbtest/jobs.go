@@ -311,8 +311,8 @@ func testWatermarks(t *testing.T, open Open) {
 
 	// What a scan found does not hold back what events told.
 	source := w.clock.Now().Add(-time.Second).Truncate(time.Microsecond)
-	p := w.scan(queue.JobStart{SourceTime: source})
-	w.must(w.s.CommitPage(t.Context(), &p, queue.Page{After: "z", Enqueue: found("c"), Done: true}))
+	p := w.scan(queue.JobStart{})
+	w.must(w.s.CommitPage(t.Context(), &p, queue.Page{After: "z", Enqueue: found("c"), Done: true, SourceTime: source}))
 	w.retry(queue.Retry{})
 	w.work(synced)
 	if _, err := w.s.EndJobs(t.Context()); err != nil {

@@ -58,6 +58,7 @@ func Run(t *testing.T, open Open) {
 		{"PageSplit", testPageSplit},
 		{"PageWaits", testPageWaits},
 		{"PageMissed", testPageMissed},
+		{"PageSourceTime", testPageSourceTime},
 		{"DeletesReleased", testDeletesReleased},
 		{"DeletesRefused", testDeletesRefused},
 		{"DeletesReserved", testDeletesReserved},
