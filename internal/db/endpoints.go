@@ -22,9 +22,12 @@ func scanEndpoint(r rows) (e task.Endpoint, err error) {
 }
 
 // PutEndpoint creates an endpoint (Version 0), or replaces the one whose Version is
-// given. Conflict: it exists, or was changed since. Sealed nil keeps the credentials.
+// given. Conflict: it exists, or was changed since. Sealed nil keeps the credentials. With
+// another address the places of its tasks become others, as ChangeTask has it.
 func (s *Store) PutEndpoint(ctx context.Context, e task.Endpoint, by task.Actor) (task.Endpoint, error) {
+	var scans []jobRow
 	err := s.change(ctx, func(ctx context.Context, t *txn) error {
+		scans = nil
 		old, err := readEndpoints(ctx, t, "WHERE project = $1 AND id = $2", string(e.Project), string(e.ID))
 		if err != nil {
 			return err
@@ -54,10 +57,37 @@ func (s *Store) PutEndpoint(ctx context.Context, e task.Endpoint, by task.Actor)
 		if err := writeEndpoint(ctx, t, n); err != nil {
 			return err
 		}
+		if len(old) > 0 && (n.Provider != old[0].Provider || n.URL != old[0].URL || n.Region != old[0].Region) {
+			if scans, err = leaveEndpoint(ctx, t, n, by); err != nil {
+				return err
+			}
+		}
 		e = n
 		return t.audit(ctx, by, e.Project, action, string(e.ID), map[string]any{"provider": e.Provider, "url": e.URL, "region": e.Region})
 	})
+	if err == nil {
+		err = s.endLeft(ctx, scans)
+	}
 	return e, err
+}
+
+// leaveEndpoint is leavePlaces for the tasks of an endpoint.
+func leaveEndpoint(ctx context.Context, t *txn, e task.Endpoint, by task.Actor) (running []jobRow, err error) {
+	users, err := endpointUsers(ctx, t, e.Project, e.ID)
+	for _, k := range users {
+		scans, err := leavePlaces(ctx, t, k, by)
+		if err != nil {
+			return nil, err
+		}
+		running = append(running, scans...)
+	}
+	return running, err
+}
+
+// endpointUsers are the tasks with a place at an endpoint, in the order in which tasks are
+// locked.
+func endpointUsers(ctx context.Context, t *txn, project task.ProjectID, id task.EndpointID) ([]task.Task, error) {
+	return readTasks(ctx, t, "WHERE deleted_at = 0 AND project = $1 AND (src_endpoint = $2 OR dst_endpoint = $2) ORDER BY id", string(project), string(id))
 }
 
 func writeEndpoint(ctx context.Context, t *txn, e task.Endpoint) error {
@@ -113,7 +143,7 @@ func (s *Store) Endpoints(ctx context.Context, project task.ProjectID) (out []ta
 // DeleteEndpoint takes an endpoint away. Conflict: a task uses it.
 func (s *Store) DeleteEndpoint(ctx context.Context, project task.ProjectID, id task.EndpointID, by task.Actor) error {
 	return s.change(ctx, func(ctx context.Context, t *txn) error {
-		users, err := readTasks(ctx, t, "WHERE deleted_at = 0 AND project = $1 AND (src_endpoint = $2 OR dst_endpoint = $2)", string(project), string(id))
+		users, err := endpointUsers(ctx, t, project, id)
 		if err != nil {
 			return err
 		}

@@ -39,12 +39,11 @@ func lockJob(ctx context.Context, t *txn, id task.JobID, clause string) (j jobRo
 }
 
 type newJob struct {
-	task       int64
-	project    task.ProjectID
-	kind       task.JobKind
-	at         time.Time
-	sourceTime time.Time
-	ext        map[task.Dialect][]byte
+	task    int64
+	project task.ProjectID
+	kind    task.JobKind
+	at      time.Time
+	ext     map[task.Dialect][]byte
 }
 
 func insertJob(ctx context.Context, t *txn, j newJob) (id task.JobID, num int64, err error) {
@@ -53,9 +52,9 @@ func insertJob(ctx context.Context, t *txn, j newJob) (id task.JobID, num int64,
 		return "", 0, err
 	}
 	id = task.NewJobID(j.at)
-	err = one(ctx, t, `INSERT INTO jobs (id, task, project, kind, state, started_at, source_time, ext, subject)
-		VALUES ($1, $2, $3, $4, 'open', $5, $6, $7, coalesce((SELECT k.id FROM tasks k WHERE k.num = $2), '')) RETURNING num`,
-		[]any{string(id), j.task, string(j.project), string(j.kind), micros(j.at), micros(j.sourceTime), ext}, &num)
+	err = one(ctx, t, `INSERT INTO jobs (id, task, project, kind, state, started_at, ext, subject)
+		VALUES ($1, $2, $3, $4, 'open', $5, $6, coalesce((SELECT k.id FROM tasks k WHERE k.num = $2), '')) RETURNING num`,
+		[]any{string(id), j.task, string(j.project), string(j.kind), micros(j.at), ext}, &num)
 	return id, num, err
 }
 
@@ -93,7 +92,7 @@ func (s *Store) StartJob(ctx context.Context, start queue.JobStart, by task.Acto
 			}
 		}
 		var id task.JobID
-		j := newJob{num, k.Project, start.Kind, s.now(), start.SourceTime, start.Ext}
+		j := newJob{num, k.Project, start.Kind, s.now(), start.Ext}
 		if start.Kind == task.ScanJob {
 			id, err = s.insertScan(ctx, t, j, start.Ranges)
 		} else {

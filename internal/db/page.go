@@ -16,6 +16,9 @@ import (
 func (s *Store) CommitPage(ctx context.Context, p *queue.Partition, page queue.Page) error {
 	var until string
 	err := s.write(ctx, func(ctx context.Context, t *txn) error {
+		if err := noteSourceTime(ctx, t, p.Num, page.SourceTime); err != nil {
+			return err
+		}
 		h, err := holdPartition(ctx, t, *p)
 		if err != nil {
 			return err
@@ -48,6 +51,17 @@ func (s *Store) CommitPage(ctx context.Context, p *queue.Partition, page queue.P
 	if err == nil {
 		p.After, p.Until = page.After, until
 	}
+	return err
+}
+
+// noteSourceTime records the start of a partition's scan by the source's clock, once. It
+// comes before holdPartition: jobs are locked before partitions.
+func noteSourceTime(ctx context.Context, t *txn, partition int64, at time.Time) error {
+	if at.IsZero() {
+		return nil
+	}
+	_, err := t.exec(ctx, "UPDATE jobs SET source_time = $1 WHERE num = (SELECT job FROM partitions WHERE num = $2) AND source_time = 0",
+		at.UnixMicro(), partition)
 	return err
 }
 

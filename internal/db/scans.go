@@ -9,19 +9,29 @@ import (
 
 var _ queue.Scans = (*Store)(nil)
 
-// leftPlaces is the ending of an ended scan that compared what are no longer the places of
-// its task: it proves nothing of the ones the task has.
-const leftPlaces = "left"
+// inScope is true of the scans j that looked at what the task's scans look at now.
+const inScope = "j.started_at >= (SELECT k.scope_at FROM tasks k WHERE k.num = j.task)"
 
-// leaveScans says so of the scans of a task whose places change, and cancels one that has
-// not ended: half of it would be of one pair of places and half of another, and what it
+// changeScope says that what scans of a task look at, or how, becomes another. Every scan
+// so far is of what was before, whatever the clocks of the nodes that started them say.
+func changeScope(ctx context.Context, t *txn, num int64) error {
+	var last int64
+	if err := one(ctx, t, "SELECT coalesce(max(started_at), 0) FROM jobs WHERE task = $1 AND kind = 'scan'", []any{num}, &last); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, "UPDATE tasks SET scope_at = $1 WHERE num = $2", max(t.s.now().UnixMicro(), last+1), num)
+	return err
+}
+
+// leavePlaces is changeScope for a task whose places change. It cancels a scan that has not
+// ended: half of it would be of one pair of places and half of another, and what it
 // found would be deleted where nobody has looked. Its records are still to be ended.
-func leaveScans(ctx context.Context, t *txn, k task.Task, by task.Actor) (running []jobRow, err error) {
+func leavePlaces(ctx context.Context, t *txn, k task.Task, by task.Actor) (running []jobRow, err error) {
 	num, err := t.s.taskNum(ctx, t, k.ID)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := t.exec(ctx, "UPDATE jobs SET ending = $1 WHERE task = $2 AND kind = 'scan' AND ended_at <> 0", leftPlaces, num); err != nil {
+	if err := changeScope(ctx, t, num); err != nil {
 		return nil, err
 	}
 	var ids []task.JobID
@@ -52,6 +62,17 @@ func leaveScans(ctx context.Context, t *txn, k task.Task, by task.Actor) (runnin
 	return running, nil
 }
 
+// endLeft ends the records of the scans that leavePlaces cancelled, once that is committed;
+// EndJobs goes on with it after a crash.
+func (s *Store) endLeft(ctx context.Context, scans []jobRow) error {
+	for _, j := range scans {
+		if err := s.endCancelled(ctx, j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // HearsEvents implements queue.Scans.
 func (s *Store) HearsEvents(ctx context.Context, scan task.JobID) (hears bool, err error) {
 	err = s.read(ctx, func(ctx context.Context, t *txn) error {
@@ -60,8 +81,8 @@ func (s *Store) HearsEvents(ctx context.Context, scan task.JobID) (hears bool, e
 			return err
 		}
 		var scans, events int
-		const earlier = "(SELECT count(*) FROM (SELECT 1 FROM jobs WHERE task = $1 AND num < $2 AND kind = "
-		if err := one(ctx, t, "SELECT "+earlier+"'scan' AND state = 'done' AND ending <> '"+leftPlaces+"' LIMIT 1) s), "+earlier+"'events' LIMIT 1) e)",
+		const earlier = "(SELECT count(*) FROM (SELECT 1 FROM jobs j WHERE j.task = $1 AND j.num < $2 AND j.kind = "
+		if err := one(ctx, t, "SELECT "+earlier+"'scan' AND j.state = 'done' AND "+inScope+" LIMIT 1) s), "+earlier+"'events' LIMIT 1) e)",
 			[]any{j.task, j.num}, &scans, &events); err != nil {
 			return err
 		}

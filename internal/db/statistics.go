@@ -160,15 +160,16 @@ func heard(ctx context.Context, t *txn, num int64) (time.Time, error) {
 	return fromMicros(oldest), nil
 }
 
-// proven is the start of the last scan that ended with all it found done, held back by what
-// has failed since. Deletes that a guard refused when their turn came are not done.
+// proven is the start, by the source's clock, of the last scan in scope that ended with all it
+// found done, held back by what has failed since. Deletes that a guard refused when their turn came are not done.
 func proven(ctx context.Context, t *txn, num int64) (time.Time, error) {
-	var start, failed *int64
-	err := one(ctx, t, `SELECT CASE WHEN j.source_time <> 0 THEN j.source_time ELSE j.started_at END FROM jobs j
-		WHERE j.task = $1 AND j.kind = 'scan' AND j.state = 'done' AND j.ending <> '`+leftPlaces+`'
+	var start, ahead int64
+	var failed *int64
+	err := one(ctx, t, `SELECT j.started_at, CASE WHEN j.source_time <> 0 THEN j.source_time - j.started_at ELSE 0 END FROM jobs j
+		WHERE j.task = $1 AND j.kind = 'scan' AND j.state = 'done' AND `+inScope+`
 		AND (SELECT coalesce(sum(c.failed), 0) FROM job_counts c WHERE c.job = j.num) = 0
 		AND NOT EXISTS (SELECT 1 FROM reason_counts c WHERE c.job = j.num AND c.outcome = $2 AND c.reason = $3 AND c.n > 0)
-		ORDER BY j.num DESC LIMIT 1`, []any{num, int64(task.Ignored), string(task.GuardStopped)}, &start)
+		ORDER BY j.num DESC LIMIT 1`, []any{num, int64(task.Ignored), string(task.GuardStopped)}, &start, &ahead)
 	if err != nil {
 		return time.Time{}, ignoreNoRow(err)
 	}
@@ -176,18 +177,18 @@ func proven(ctx context.Context, t *txn, num int64) (time.Time, error) {
 		return time.Time{}, err
 	}
 	if failed != nil {
-		*start = min(*start, *failed)
+		start = min(start, *failed)
 	}
-	return fromMicros(*start), nil
+	return fromMicros(start + ahead), nil
 }
 
-// missedRate is that of the last scan that ended: what it repaired, beside the event
+// missedRate is that of the last scan in scope that ended: what it repaired, beside the event
 // records accepted between the beginnings of the scan before and of this one. So an event
 // counts for one scan.
 func missedRate(ctx context.Context, t *txn, num int64) (float64, error) {
 	var scans []scanMark
-	err := each(ctx, t, "SELECT num, heard FROM jobs WHERE task = $1 AND kind = 'scan' AND state = 'done' AND ending <> $2 ORDER BY num DESC LIMIT 2",
-		[]any{num, leftPlaces}, func(r rows) error {
+	err := each(ctx, t, "SELECT j.num, j.heard FROM jobs j WHERE j.task = $1 AND j.kind = 'scan' AND j.state = 'done' AND "+inScope+" ORDER BY j.num DESC LIMIT 2",
+		[]any{num}, func(r rows) error {
 			var m scanMark
 			err := r.Scan(&m.num, &m.heard)
 			scans = append(scans, m)
@@ -204,13 +205,14 @@ func missedRate(ctx context.Context, t *txn, num int64) (float64, error) {
 	return float64(c.Missed) / float64(c.Missed+heard), nil
 }
 
-// lastScan is why the last scan was stopped or failed, and which it is while it goes on.
+// lastScan is why the last scan was stopped or failed, unless it is out of scope, and which
+// it is while it goes on.
 func lastScan(ctx context.Context, t *txn, num int64) (broken string, running task.JobID, err error) {
 	var state task.JobState
 	var id task.JobID
 	var ended int64
-	err = one(ctx, t, "SELECT CASE WHEN ended_at = 0 OR ending = $2 THEN ending ELSE state END, why, id, ended_at FROM jobs WHERE task = $1 AND kind = 'scan' ORDER BY num DESC LIMIT 1",
-		[]any{num, leftPlaces}, &state, &broken, &id, &ended)
+	err = one(ctx, t, `SELECT CASE WHEN NOT (`+inScope+`) THEN '' WHEN j.ended_at = 0 THEN j.ending ELSE j.state END, j.why, j.id, j.ended_at
+		FROM jobs j WHERE j.task = $1 AND j.kind = 'scan' ORDER BY j.num DESC LIMIT 1`, []any{num}, &state, &broken, &id, &ended)
 	if err != nil {
 		return "", "", ignoreNoRow(err)
 	}

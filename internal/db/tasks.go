@@ -179,8 +179,8 @@ func taskDetail(k task.Task) any {
 }
 
 // ChangeTask stores name, description, state, places, options, dialect fields and
-// sealed credentials of a task. Other places cancel a scan under way, and what earlier ones
-// have proven counts no more. Conflict: it was changed since Version was read, or what CreateTask refuses.
+// sealed credentials of a task. Other places cancel a scan under way. After those, and
+// after other Options of the task's scope, what scans have proven counts no more. Conflict: it was changed since Version was read, or what CreateTask refuses.
 func (s *Store) ChangeTask(ctx context.Context, k task.Task, by task.Actor) (task.Task, error) {
 	var changed task.Task
 	var scans []jobRow
@@ -212,19 +212,23 @@ func (s *Store) ChangeTask(ctx context.Context, k task.Task, by task.Actor) (tas
 			sealed = $20 WHERE id = $1`, args...); err != nil {
 			return err
 		}
+		num, err := s.taskNum(ctx, t, n.ID)
+		if err != nil {
+			return err
+		}
 		if n.Options.Schedule != old.Options.Schedule {
-			num, err := s.taskNum(ctx, t, n.ID)
-			if err != nil {
-				return err
-			}
 			if err := putSchedule(ctx, t, num, n.Options.Schedule); err != nil {
 				return err
 			}
 		}
-		if n.Source != old.Source || n.Destination != old.Destination {
-			if scans, err = leaveScans(ctx, t, n, by); err != nil {
-				return err
-			}
+		switch {
+		case n.Source != old.Source || n.Destination != old.Destination:
+			scans, err = leavePlaces(ctx, t, n, by)
+		case !n.Options.SameScope(&old.Options):
+			err = changeScope(ctx, t, num)
+		}
+		if err != nil {
+			return err
 		}
 		if n.State == task.Active && old.State != task.Active {
 			for i := range n.Shards {
@@ -234,10 +238,8 @@ func (s *Store) ChangeTask(ctx context.Context, k task.Task, by task.Actor) (tas
 		changed = n
 		return t.audit(ctx, by, n.Project, "task.change", string(n.ID), taskDetail(n))
 	})
-	for _, j := range scans {
-		if err == nil {
-			err = s.endCancelled(ctx, j)
-		}
+	if err == nil {
+		err = s.endLeft(ctx, scans)
 	}
 	return changed, err
 }

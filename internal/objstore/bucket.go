@@ -105,6 +105,9 @@ type Page struct {
 	Objects []Object
 	// Wait is how long the store took to answer; 0 when unknown.
 	Wait time.Duration
+	// At is the store's clock when it answered, cut to what the store shows of it; zero
+	// when it does not say, or has no clock but this machine's.
+	At time.Time
 }
 
 // Object is what a listing says of one object. Key and ETag may share memory

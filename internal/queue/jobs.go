@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/task"
 )
@@ -36,9 +35,8 @@ type JobStart struct {
 	Task task.ID
 	Kind task.JobKind
 	// Ranges are the partitions of a scan; none means one over everything.
-	Ranges     []Range
-	SourceTime time.Time // see task.Job
-	Ext        map[task.Dialect][]byte
+	Ranges []Range
+	Ext    map[task.Dialect][]byte
 }
 
 // Retry selects failed records of a task; empty fields select all.

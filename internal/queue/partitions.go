@@ -42,6 +42,9 @@ type Page struct {
 	// Split, when set, is an existing key in (After, Until) at which the rest of the
 	// partition is cut: what follows it becomes a partition that others can claim.
 	Split string
+	// SourceTime, when set, is what the scan's start was by the source's clock (see
+	// task.Job); the first page that says so counts.
+	SourceTime time.Time
 }
 
 // Found is a difference with what the scan knows about it.

@@ -1,6 +1,10 @@
 package task
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // State is whether a task works and accepts.
 type State string
@@ -103,6 +107,14 @@ type Options struct {
 	Concurrency int      `json:"concurrency,omitempty"` // most objects in flight; 0 adapts
 	Bandwidth   []Window `json:"bandwidth,omitempty"`
 	Schedule    Schedule `json:"schedule,omitzero"`
+}
+
+// SameScope says whether scans by both look at the same keys in the same way, so that one
+// proves something for the other.
+func (o *Options) SameScope(p *Options) bool {
+	const auto = "auto"
+	return cmp.Or(o.Compare, auto) == cmp.Or(p.Compare, auto) && o.Deletes == p.Deletes && slices.Equal(o.Filter, p.Filter) &&
+		o.Encrypt == p.Encrypt // ETags that are no MD5 are not compared
 }
 
 // Verify is a check of copies.

@@ -52,7 +52,8 @@ type Job struct {
 	ClosedAt  time.Time // zero: open
 	EndedAt   time.Time // zero: not ended
 	// SourceTime is the source store's clock at the start of a scan: what was
-	// written before it, the scan has seen. Zero when nobody asked the store.
+	// written before it, the scan has seen. Zero before the first page of the source is
+	// recorded, and when the store does not tell its clock.
 	SourceTime time.Time
 	// Why says in a sentence why the job was cancelled, stopped or failed.
 	Why string

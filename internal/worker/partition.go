@@ -48,6 +48,9 @@ type Batch struct {
 	// SrcObjects and DstObjects count the objects listed. Without deletes the
 	// destination is only read as far as the source goes.
 	SrcObjects, DstObjects int64
+	// SrcAhead is how far the source's clock is ahead of ours, a little less rather than
+	// more; nil when the source does not say.
+	SrcAhead *time.Duration
 }
 
 // batchKeys is the number of compared keys after which a batch ends although the
@@ -141,7 +144,7 @@ func (r *partitionRun) run(ctx context.Context) error {
 		r.last = r.part.Until
 	}
 	r.batch.Done = true
-	return r.cfg.Emit(ctx, r.batch.finish(r.last))
+	return r.cfg.Emit(ctx, r.finish())
 }
 
 // emit hands over the batch, and ends the partition sooner when it is split.
@@ -151,7 +154,7 @@ func (r *partitionRun) emit(ctx context.Context) error {
 	if r.split != nil {
 		r.batch.SplitAt = r.split(ctx, r.position())
 	}
-	if err := r.cfg.Emit(ctx, r.batch.finish(r.last)); err != nil {
+	if err := r.cfg.Emit(ctx, r.finish()); err != nil {
 		return err
 	}
 	if at := r.batch.SplitAt; at != "" {
@@ -160,6 +163,11 @@ func (r *partitionRun) emit(ctx context.Context) error {
 	}
 	r.batch.reset()
 	return nil
+}
+
+func (r *partitionRun) finish() Batch {
+	r.batch.SrcAhead = r.src.ahead
+	return r.batch.finish(r.last)
 }
 
 func (r *partitionRun) position() Position {

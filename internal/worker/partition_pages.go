@@ -16,13 +16,15 @@ type pages struct {
 	ready chan listed
 
 	// Written and read by the user.
-	wait   time.Duration // the store's, for the latest page
-	waited time.Duration // the user's, for all pages
+	wait   time.Duration  // the store's, for the latest page
+	ahead  *time.Duration // the store's clock, by the first page that tells it; nil: none did
+	waited time.Duration  // the user's, for all pages
 }
 
 // listed is what a reader has to say: a page, an error or the end.
 type listed struct {
 	page objstore.Page
+	at   time.Time // of its receipt
 	err  error
 	end  bool
 }
@@ -35,7 +37,7 @@ func newPages(b objstore.Bucket, opt objstore.ListOptions) *pages {
 // says "end" for a listing that was cut short by ctx.
 func (p *pages) read(ctx context.Context) {
 	for page, err := range p.bucket.List(ctx, p.opt) {
-		if !p.say(ctx, listed{page: page, err: err}) || err != nil {
+		if !p.say(ctx, listed{page: page, at: time.Now(), err: err}) || err != nil {
 			return
 		}
 	}
@@ -62,10 +64,20 @@ func (p *pages) nextFor(ctx context.Context) plan.Pages {
 		case l := <-p.ready:
 			if l.err == nil && !l.end {
 				p.wait = l.page.Wait
+				p.compareClocks(&l)
 			}
 			return l.page.Objects, !l.end, l.err
 		case <-ctx.Done():
 			return nil, false, context.Cause(ctx)
 		}
+	}
+}
+
+// compareClocks takes the first page's word for how far the store's clock is ahead. What the
+// page took to come, and what the store does not show of its clock, make it less.
+func (p *pages) compareClocks(l *listed) {
+	if p.ahead == nil && !l.page.At.IsZero() {
+		ahead := l.page.At.Sub(l.at)
+		p.ahead = &ahead
 	}
 }

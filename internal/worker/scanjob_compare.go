@@ -140,6 +140,9 @@ func (c *comparison) emit(ctx context.Context, b Batch) error {
 	for {
 		err := c.scans.cfg.Partitions.CommitPage(ctx, c.part, page)
 		if c.full = errors.Is(err, queue.ErrFull); !c.full {
+			if err == nil && !page.SourceTime.IsZero() {
+				c.job.SourceTime = page.SourceTime // once is enough
+			}
 			return c.committed(ctx, &b, err)
 		}
 		if !c.scans.await(ctx, room.next(), time.Since(began)) {

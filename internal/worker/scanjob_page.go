@@ -22,7 +22,11 @@ func (c *comparison) page(b *Batch) queue.Page {
 	if c.listUnchanged {
 		page.Named = make([]queue.Ended, 0, b.Unchanged)
 	}
-	old := c.sourceNow().Add(-unheardAge)
+	ahead, told := c.sourceAhead(b)
+	if told && c.job.SourceTime.IsZero() {
+		page.SourceTime = c.job.StartedAt.Add(ahead)
+	}
+	old := time.Now().Add(ahead - unheardAge)
 	for i := range b.Items {
 		it := &b.Items[i]
 		switch {
@@ -43,13 +47,16 @@ func (c *comparison) page(b *Batch) queue.Page {
 	return page
 }
 
-// sourceNow is the time by the source's clock, as far as the scan knows it.
-func (c *comparison) sourceNow() time.Time {
-	now := time.Now()
-	if c.job.SourceTime.IsZero() {
-		return now
+// sourceAhead is how far the source's clock is ahead of ours: by this listing of it, or by
+// one that the scan had before. Without either the clocks are taken for one.
+func (c *comparison) sourceAhead(b *Batch) (ahead time.Duration, told bool) {
+	switch {
+	case b.SrcAhead != nil:
+		return *b.SrcAhead, true
+	case !c.job.SourceTime.IsZero():
+		return c.job.SourceTime.Sub(c.job.StartedAt), true
 	}
-	return now.Add(c.job.SourceTime.Sub(c.job.StartedAt))
+	return 0, false
 }
 
 func ended(it *plan.Item, reason task.Reason) queue.Ended {

@@ -126,11 +126,7 @@ func testAcceptRefuses(t *testing.T, open Open) {
 
 func (w *world) setState(s task.State) {
 	w.Helper()
-	k, err := w.s.Task(w.Context(), w.task.ID)
-	w.must(err)
-	k.State = s
-	w.task, err = w.s.ChangeTask(w.Context(), k, task.Actor{})
-	w.must(err)
+	w.change(func(k *task.Task) { k.State = s })
 }
 
 func testAcceptRollsJobs(t *testing.T, open Open) {

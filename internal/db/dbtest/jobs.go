@@ -1,7 +1,6 @@
 package dbtest
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -312,8 +311,8 @@ func testWatermarks(t *testing.T, open Open) {
 
 	// What a scan found does not hold back what events told.
 	source := w.clock.Now().Add(-time.Second).Truncate(time.Microsecond)
-	p := w.scan(queue.JobStart{SourceTime: source})
-	w.must(w.s.CommitPage(t.Context(), &p, queue.Page{After: "z", Enqueue: found("c"), Done: true}))
+	p := w.scan(queue.JobStart{})
+	w.must(w.s.CommitPage(t.Context(), &p, queue.Page{After: "z", Enqueue: found("c"), Done: true, SourceTime: source}))
 	w.retry(queue.Retry{})
 	w.work(synced)
 	if _, err := w.s.EndJobs(t.Context()); err != nil {
@@ -333,61 +332,6 @@ func testWatermarks(t *testing.T, open Open) {
 	}
 	if _, proven := marks(); !proven.Equal(source) {
 		t.Fatalf("proven to %v, want %v", proven, source)
-	}
-}
-
-// When the places of a task change, what scans have proven of the old ones counts no more,
-// and one under way goes no further: what it found is deleted nowhere.
-func testWatermarksOfOtherPlaces(t *testing.T, open Open) {
-	w := newWorld(t, open, db.Config{})
-	w.accept("event")
-	p := w.scan(queue.JobStart{})
-	w.must(w.s.CommitPage(t.Context(), &p, queue.Page{After: "z", Done: true}))
-	w.work(synced)
-	_, err := w.s.EndJobs(t.Context())
-	w.must(err)
-	running := w.scan(queue.JobStart{})
-	if m, err := w.s.Watermarks(t.Context(), w.task.ID); err != nil || m.Scan != running.Job {
-		t.Fatalf("%+v, %v", m, err)
-	}
-	w.must(w.s.CommitPage(t.Context(), &running, queue.Page{After: "m", Enqueue: found("a"), Delete: found("b")}))
-	w.setState(task.Stopped)
-	if m, err := w.s.Watermarks(t.Context(), w.task.ID); err != nil || m.Proven.IsZero() {
-		t.Fatalf("%+v, %v", m, err)
-	}
-
-	k, err := w.s.Task(t.Context(), w.task.ID)
-	w.must(err)
-	k.Destination.Bucket = "other"
-	_, err = w.s.ChangeTask(t.Context(), k, task.Actor{})
-	w.must(err)
-	if m, err := w.s.Watermarks(t.Context(), w.task.ID); err != nil || !m.Proven.IsZero() {
-		t.Fatalf("of other places %+v is proven, %v", m, err)
-	}
-	w.setState(task.Active)
-	if lanes := w.claim(); len(lanes) != 0 {
-		t.Fatalf("lanes %+v have work", lanes)
-	}
-	if err := w.s.CommitPage(t.Context(), &running, queue.Page{After: "z", Done: true}); !errors.Is(err, queue.ErrStale) {
-		t.Fatalf("the scan goes on: %v", err)
-	}
-	_, err = w.s.EndJobs(t.Context())
-	w.must(err)
-	if j := w.job(running.Job, task.Counts{Requested: 2, Ignored: 2}); j.State != task.JobCancelled || j.Why == "" {
-		t.Fatalf("%+v", j)
-	}
-	w.prove()
-
-	// The first scan of the new places finds nothing that an event should have told of.
-	first := w.scan(queue.JobStart{})
-	if hears, err := w.s.HearsEvents(t.Context(), first.Job); err != nil || hears {
-		t.Fatalf("hears %v, %v", hears, err)
-	}
-	w.must(w.s.CommitPage(t.Context(), &first, queue.Page{After: "z", Done: true}))
-	_, err = w.s.EndJobs(t.Context())
-	w.must(err)
-	if m, err := w.s.Watermarks(t.Context(), w.task.ID); err != nil || m.Proven.IsZero() {
-		t.Fatalf("%+v, %v", m, err)
 	}
 }
 

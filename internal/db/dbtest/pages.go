@@ -211,6 +211,49 @@ func testPageMissed(t *testing.T, open Open) {
 	w.prove()
 }
 
+// The first page that tells the source's clock is believed, and none that is not committed.
+// What has failed holds the proof back as far as it lies before the scan.
+func testPageSourceTime(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	w.accept("failed")
+	w.clock.Skip(time.Hour)
+	p := w.scan(queue.JobStart{})
+	says := func(at time.Duration, page queue.Page) queue.Page {
+		page.SourceTime = w.clock.Now().Add(at).Truncate(time.Microsecond)
+		return page
+	}
+	stale := p
+	stale.Epoch--
+	if err := w.s.CommitPage(t.Context(), &stale, says(-time.Hour, queue.Page{After: "a"})); !errors.Is(err, queue.ErrStale) {
+		t.Fatal(err)
+	}
+	w.must(w.s.CommitPage(t.Context(), &p, queue.Page{After: "a"}))
+	if j := w.job(p.Job, task.Counts{}); !j.SourceTime.IsZero() {
+		t.Fatalf("source time %v, nobody said so", j.SourceTime)
+	}
+	told := says(-2*time.Hour, queue.Page{After: "b"})
+	w.must(w.s.CommitPage(t.Context(), &p, told))
+	w.must(w.s.CommitPage(t.Context(), &p, says(-3*time.Hour, queue.Page{After: "z", Done: true})))
+	j := w.job(p.Job, task.Counts{})
+	if !j.SourceTime.Equal(told.SourceTime) {
+		t.Fatalf("source time %v, want %v", j.SourceTime, told.SourceTime)
+	}
+	_, err := w.s.EndJobs(t.Context())
+	w.must(err)
+	proven := func() time.Time {
+		m, err := w.s.Watermarks(t.Context(), w.task.ID)
+		w.must(err)
+		return m.Proven
+	}
+	if got := proven(); !got.Equal(told.SourceTime) {
+		t.Fatalf("proven to %v, want %v", got, told.SourceTime)
+	}
+	w.work(failed)
+	if got := told.SourceTime.Sub(proven()); got < time.Hour || got > time.Hour+time.Minute {
+		t.Fatalf("held back by %v, want the hour that lies between", got)
+	}
+}
+
 func testDeletesReleased(t *testing.T, open Open) {
 	w := newWorld(t, open, db.Config{})
 	p := w.scan(queue.JobStart{})

@@ -49,6 +49,7 @@ func (b *Bucket) nextPage(ctx context.Context, c *cursor) (objstore.Page, error)
 		return objstore.Page{}, err
 	}
 	wait := b.svc.cfg.Clock().Sub(begun)
+	at, _ := http.ParseTime(resp.Header.Get("Date")) // zero without one
 	p := pageReaders.Get().(*pageReader)
 	defer pageReaders.Put(p)
 	l, err := listing{}, p.read(resp)
@@ -71,7 +72,7 @@ func (b *Bucket) nextPage(ctx context.Context, c *cursor) (objstore.Page, error)
 	if err != nil {
 		return objstore.Page{}, err
 	}
-	return objstore.Page{Objects: objects, Wait: wait}, nil
+	return objstore.Page{Objects: objects, Wait: wait, At: at}, nil
 }
 
 // query asks for the page at the cursor; names are in the order of their signing.
