@@ -170,7 +170,7 @@ func FuzzLastSync(f *testing.F) {
 	for _, s := range []string{
 		`{}`, `{"last_sync_status":"COMPLETED","last_synced":"2024-11-09T17:13:08.231456+0200"}`, `{"last_indexed_document_count":"43","last_deleted_document_count":2.9}`,
 		`{"sync_cursor":{"a":[1,{"b":null}]}}`, `{"last_sync_error":null}`, `{"last_sync_error":"\ud800"}`, "{\"last_sync_error\":\"\xff\"}", `[[[[`, `{"a":1,"a":2}`, `{"last_synced":"1e5"}`,
-		strings.Repeat("[", 1000), `{"last_sync_error":"a"}}`, `{"last_sync_error" "a"}`, `{1:2}`, "\ufeff{}", `{"last_indexed_document_count":1e400}`,
+		strings.Repeat("[", 1000), `{"last_sync_error":"a"}}`, `{},`, `{}:`, `{"last_sync_error" "a"}`, `{1:2}`, "\ufeff{}", `{"last_indexed_document_count":1e400}`,
 	} {
 		f.Add([]byte(s))
 	}
