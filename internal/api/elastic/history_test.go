@@ -239,3 +239,47 @@ func TestSyncsWithoutTimes(t *testing.T) {
 		}
 	}
 }
+
+// The document of a connector still holds the times of the sync before when the next one
+// runs: they are not those of the next, and what a program tells in several reports is one
+// sync each time.
+func TestEverySyncHasTimesOfItsOwn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.want("PUT", "/_connector/c", "", 201)
+	hour := func(n int) time.Time { return time.Date(2001, 2, 4, n, 0, 0, 0, time.UTC) }
+	tell := func(format string, args ...any) { w.want("PUT", "/_connector/c/_last_sync", fmt.Sprintf(format, args...), 200) }
+	for i := range 3 {
+		tell(`{"last_sync_status":"in_progress"}`)
+		tell(`{"last_sync_status":"completed"}`)
+		tell(`{"last_synced":%q}`, hour(i).Format(time.RFC3339))
+		tell(`{"last_indexed_document_count":%d}`, i)
+		jobs := w.told("c")
+		if len(jobs) != i+1 {
+			t.Fatalf("after sync %d: %d jobs", i+1, len(jobs))
+		}
+		if j := jobs[0]; !j.EndedAt.Equal(hour(i)) || j.StartedAt.Sub(clockStart) > time.Hour || j.Counts.Synced != int64(i) {
+			t.Errorf("sync %d is %+v", i+1, j)
+		}
+	}
+	// One that does not say when it ended has ended now.
+	tell(`{"last_sync_status":"in_progress"}`)
+	tell(`{"last_sync_status":"completed"}`)
+	if j := w.told("c")[0]; j.EndedAt.Before(j.StartedAt) || j.EndedAt.Before(clockStart) || j.EndedAt.Sub(clockStart) > time.Hour {
+		t.Errorf("a sync without last_synced is %+v", j)
+	}
+	// An incremental sync begins by its own schedule, and a later one is another.
+	tell(`{"last_sync_status":"in_progress","last_sync_scheduled_at":%q}`, hour(5).Format(time.RFC3339))
+	tell(`{"last_sync_status":"completed","last_synced":%q}`, hour(6).Format(time.RFC3339))
+	for i := 7; i < 9; i++ {
+		tell(`{"last_sync_status":"in_progress","last_incremental_sync_scheduled_at":%q}`, hour(i).Format(time.RFC3339))
+		if jobs := w.told("c"); len(jobs) != i-1 || !jobs[0].StartedAt.Equal(hour(i)) {
+			t.Errorf("%d jobs, the incremental sync of %v is %+v", len(jobs), hour(i), jobs[0])
+		}
+	}
+	// Whatever a program says, nothing ends before it begins.
+	tell(`{"last_sync_status":"error","last_synced":%q}`, hour(1).Format(time.RFC3339))
+	if j := w.told("c")[0]; j.StartedAt.After(j.EndedAt) || !j.EndedAt.Equal(hour(1)) {
+		t.Errorf("the failed sync is %+v", j)
+	}
+}
