@@ -283,3 +283,31 @@ func TestEverySyncHasTimesOfItsOwn(t *testing.T) {
 		t.Errorf("the failed sync is %+v", j)
 	}
 }
+
+// A job ends after it began, whatever its program told of when it was seen, and however
+// often it is claimed.
+func TestJobsEndAfterTheyBegan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.want("PUT", "/_connector/c", `{"index_name":"i","service_type":"s"}`, 201)
+	id := w.want("POST", "/_connector/_sync_job", `{"id":"c"}`, 201)["id"].(string)
+	put := func(call, body string) { w.want("PUT", "/_connector/_sync_job/"+id+call, body, 200) }
+	put("/_cancel", "")
+	put("/_claim", `{"worker_hostname":"h"}`)
+	put("/_stats", `{"deleted_document_count":0,"indexed_document_count":0,"indexed_document_volume":0,"last_seen":"1999-01-02T10:00:00Z"}`)
+	put("/_error", `{"error":"boom"}`)
+	job := func() task.Job {
+		t.Helper()
+		j, err := w.control.Job(t.Context(), w.operator(), task.JobID(id))
+		w.must(err)
+		if j.State != task.JobFailed || j.EndedAt.Before(j.StartedAt) {
+			t.Errorf("the job is %s from %v to %v", j.State, j.StartedAt, j.EndedAt)
+		}
+		return j
+	}
+	ended := job().EndedAt
+	put("/_check_in", "")
+	if again := job().EndedAt; !again.Equal(ended) {
+		t.Errorf("a check-in moves the end of a job from %v to %v", ended, again)
+	}
+}
