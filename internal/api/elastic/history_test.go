@@ -78,7 +78,7 @@ func TestLastSyncTellsHistory(t *testing.T) {
 	}
 	subject, err := w.control.ExternalSubject(t.Context(), w.elasticViewer(), "c")
 	w.must(err)
-	if subject.Name != "Books" || !subject.SucceededAt.Equal(time.Date(2024, 11, 9, 17, 0, 0, 0, time.UTC)) {
+	if age := subject.SucceededAt.Sub(clockStart); subject.Name != "Books" || age < 0 || age > time.Hour { // of these years none has come yet
 		t.Errorf("the subject is %+v", subject)
 	}
 }

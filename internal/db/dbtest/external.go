@@ -353,6 +353,12 @@ func testExternalSubjects(t *testing.T, open Open) {
 	if s := get(); !s.SucceededAt.Equal(done.EndedAt) || s.Late(w.clock.Now()) {
 		t.Fatalf("subject %+v", s)
 	}
+	// A client whose clock is years ahead is late like any other.
+	w.clock.Skip(time.Minute)
+	w.report(history.ExternalReport{Subject: "app", Status: "succeeded", State: task.JobDone, EndedAt: w.clock.Now().AddDate(70, 0, 0)})
+	if s := get(); s.SucceededAt.After(w.clock.Now()) || s.Late(w.clock.Now()) || !s.Late(w.clock.Now().Add(2*time.Hour)) {
+		t.Fatalf("subject %+v", s)
+	}
 	w.clock.Skip(time.Second)
 	w.report(history.ExternalReport{Subject: "other", Name: "Other", Status: "pending"})
 	all, err := w.s.ExternalSubjects(t.Context(), "p", 10)
@@ -362,7 +368,7 @@ func testExternalSubjects(t *testing.T, open Open) {
 	}
 	tally, err := w.s.ExternalTally(t.Context(), "p")
 	w.must(err)
-	want := []history.ExternalTally{{Origin: task.DIDSpaces, Status: "pending", Jobs: 1}, {Origin: task.DIDSpaces, Status: "succeeded", Jobs: 1}}
+	want := []history.ExternalTally{{Origin: task.DIDSpaces, Status: "pending", Jobs: 1}, {Origin: task.DIDSpaces, Status: "succeeded", Jobs: 2}}
 	if d := cmp.Diff(want, slices.DeleteFunc(tally, func(n history.ExternalTally) bool { return n.Jobs == 0 })); d != "" {
 		t.Fatal(d)
 	}
