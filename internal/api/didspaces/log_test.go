@@ -215,6 +215,20 @@ func TestClientFaultsAreNotRepeated(t *testing.T) {
 	}
 }
 
+// DIDs in a path may be written with their method, and with its colons escaped.
+func TestEscapedDIDs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.post("app")
+	for _, method := range []string{"", "did:abt:", "did%3Aabt%3A", "did%3aabt%3a"} {
+		var p page
+		w.ok("app", "GET", "/api/space/"+method+w.space+"/app/"+method+w.wallets["app"].did+"/audit-log/list?size=1&page=0", "", &p)
+		if p.Total != 1 {
+			t.Errorf("%q: %+v", method, p)
+		}
+	}
+}
+
 // A proxy takes a part of the path away and says so.
 func TestBehindProxy(t *testing.T) {
 	t.Parallel()
