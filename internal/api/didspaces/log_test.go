@@ -215,6 +215,22 @@ func TestClientFaultsAreNotRepeated(t *testing.T) {
 	}
 }
 
+// Names that differ from the client's in their case are unknown ones, and ignored.
+func TestUnknownNamesAreIgnored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var e logEntry
+	w.ok("app", "POST", w.base("app")+"/audit-log", `{"Data":1,"data":{"source":"a","Source":"z","target":"b","Metadata":"text","TotalCount":-1},"ActionType":5}`, &e)
+	if e.Data.Source != "a" || e.Data.Metadata != nil {
+		t.Errorf("posted %+v", e)
+	}
+	w.ok("app", "PUT", w.base("app")+"/audit-log", `{"id":"`+e.ID+`","ID":"other","status":"succeeded","Status":"none","REASON":7,
+		"data":{"totalCount":3,"totalcount":null,"errorCount":1,"size":7,"Size":"7 bytes","duration":1.5,"SuccessCount":9}}`, &e)
+	if e.Status != "succeeded" || e.Data.TotalCount != 3 || e.Data.SuccessCount != 2 || e.Data.Size != 7 {
+		t.Errorf("put %+v", e)
+	}
+}
+
 // DIDs in a path may be written with their method, and with its colons escaped.
 func TestEscapedDIDs(t *testing.T) {
 	t.Parallel()
