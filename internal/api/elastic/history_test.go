@@ -248,7 +248,9 @@ func TestEverySyncHasTimesOfItsOwn(t *testing.T) {
 	w := newWorld(t)
 	w.want("PUT", "/_connector/c", "", 201)
 	hour := func(n int) time.Time { return time.Date(2001, 2, 4, n, 0, 0, 0, time.UTC) }
-	tell := func(format string, args ...any) { w.want("PUT", "/_connector/c/_last_sync", fmt.Sprintf(format, args...), 200) }
+	tell := func(format string, args ...any) {
+		w.want("PUT", "/_connector/c/_last_sync", fmt.Sprintf(format, args...), 200)
+	}
 	for i := range 3 {
 		tell(`{"last_sync_status":"in_progress"}`)
 		tell(`{"last_sync_status":"completed"}`)
