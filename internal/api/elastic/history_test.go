@@ -2,6 +2,7 @@ package elastic_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -190,6 +191,17 @@ func TestManagedIsTrue(t *testing.T) {
 	}
 	if ids, _ := w.ids("/_connector/_sync_job?status=canceled&job_type=full"); len(ids) != 1 || ids[0] != scan {
 		t.Errorf("canceled jobs are %v", ids)
+	}
+	// The jobs of a task that was deleted stay, like those of a connector.
+	_, err = w.control.StopTask(t.Context(), w.operator(), string(k.ID))
+	w.must(err)
+	w.must(w.control.DeleteTask(t.Context(), w.operator(), string(k.ID)))
+	w.want("GET", path, "", 404)
+	if ids, total := w.ids("/_connector/_sync_job?connector_id=" + string(k.ID)); len(ids) != 2 || total != "2" {
+		t.Errorf("jobs of the deleted task are %v of %s", ids, total)
+	}
+	if r := w.do("operator", "GET", "/_connector/_sync_job/"+scan, ""); r.status != 200 || strings.Contains(string(r.body), `"0001-`) {
+		t.Errorf("a job of the deleted task: %d %s", r.status, r.body)
 	}
 }
 

@@ -112,14 +112,18 @@ func failure(j history.ExternalJob) string {
 	return fmt.Sprintf("%d objects failed; see: lockstep status", j.Counts.Failed)
 }
 
-// managedJob is the document of a task's job, without its id.
+// managedJob is the document of a task's job, without its id. k is the zero Task when the
+// task was deleted.
 func managedJob(k task.Task, j history.ExternalJob) document {
-	at := formatDate(j.StartedAt)
+	at, made := formatDate(j.StartedAt), k.CreatedAt
+	if k.ID == "" {
+		made = j.StartedAt
+	}
 	seen := j.ChangedAt
 	doc := document{
 		"connector": map[string]any{
 			"id": j.Subject, "index_name": history.ManagedIndexPrefix + j.Subject, "service_type": history.ManagedServiceType,
-			"configuration": map[string]any{}, "filtering": newFilter(k.CreatedAt.Truncate(time.Millisecond)),
+			"configuration": map[string]any{}, "filtering": newFilter(made.Truncate(time.Millisecond)),
 		},
 		"created_at": at, "started_at": at, "job_type": j.Type, "status": j.Status, "trigger_method": "on_demand", "metadata": map[string]any{},
 		"indexed_document_count": number(j.Counts.Synced - j.Counts.Deleted), "deleted_document_count": number(j.Counts.Deleted),
