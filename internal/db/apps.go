@@ -68,7 +68,8 @@ func (s *Store) Apps(ctx context.Context, project task.ProjectID) (out []task.Ap
 	return out, err
 }
 
-// RemoveApp takes an app away; what it reported stays. NotFound.
+// RemoveApp takes an app away; the jobs that it reported stay, and nobody waits for more.
+// NotFound.
 func (s *Store) RemoveApp(ctx context.Context, project task.ProjectID, did string, by task.Actor) error {
 	return s.change(ctx, func(ctx context.Context, t *txn) error {
 		n, err := t.exec(ctx, "DELETE FROM apps WHERE did = $1 AND project = $2", did, string(project))
@@ -77,6 +78,10 @@ func (s *Store) RemoveApp(ctx context.Context, project task.ProjectID, did strin
 		}
 		if n == 0 {
 			return task.Errorf(task.NotFound, "there is no such app")
+		}
+		if _, err := t.exec(ctx, "DELETE FROM external_subjects WHERE project = $1 AND origin = $2 AND subject = $3",
+			string(project), string(task.DIDSpaces), did); err != nil {
+			return err
 		}
 		return t.audit(ctx, by, project, "app.remove", did, nil)
 	})

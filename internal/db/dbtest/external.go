@@ -457,7 +457,12 @@ func testApps(t *testing.T, open Open) {
 		t.Fatalf("apps %+v, %v", all, err)
 	}
 	wantKind(t, "remove another project's", w.s.RemoveApp(t.Context(), "q", "zNKa", by), task.NotFound)
+	j := w.report(history.ExternalReport{Subject: "zNKa", Name: "A", Status: "succeeded", State: task.JobDone})
 	w.must(w.s.RemoveApp(t.Context(), "p", "zNKa", by))
 	_, err = w.s.App(t.Context(), "zNKa")
 	wantKind(t, "a removed app", err, task.NotFound)
+	_, err = w.s.ExternalSubject(t.Context(), "p", task.DIDSpaces, "zNKa")
+	wantKind(t, "what a removed app is waited for", err, task.NotFound)
+	_, err = w.s.ExternalJob(t.Context(), "p", task.DIDSpaces, j.ID)
+	w.must(err)
 }
