@@ -35,6 +35,18 @@ func TestAuthentication(t *testing.T) {
 	}
 }
 
+// Programs delete the index of a connector when they are done; there is none.
+func TestIndicesAreNotThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for query, status := range map[string]int{
+		"": 404, "?timeout=30s&master_timeout=30s&allow_no_indices=true&expand_wildcards=all": 404, "?ignore_unavailable=false": 404,
+		"?ignore_unavailable=true": 200, "?ignore_unavailable=perhaps": 400, "?frm=1": 400,
+	} {
+		w.want("DELETE", "/some-index"+query, "", status)
+	}
+}
+
 // The official clients compress what they send when they are told to.
 func TestCompressedBodies(t *testing.T) {
 	t.Parallel()
