@@ -209,14 +209,17 @@ func TestManagedIsTrue(t *testing.T) {
 func TestReportsAtOnceTellHistory(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for i := range 8 {
-		id := fmt.Sprint("c", i)
-		w.want("PUT", "/_connector/"+id, "", 201)
+	for i := range 16 {
+		id, round := fmt.Sprint("c", i%4), i/4
+		if round == 0 {
+			w.want("PUT", "/_connector/"+id, "", 201)
+		}
 		w.want("PUT", "/_connector/"+id+"/_last_sync", `{"last_sync_status":"in_progress"}`, 200)
+		ended := time.Date(2024, 11, 9, 15+round, 10, 0, 0, time.UTC)
 		var wg sync.WaitGroup
 		for _, body := range []string{
-			`{"last_indexed_document_count":7}`, `{"last_deleted_document_count":2}`, `{"last_sync_error":"boom"}`,
-			`{"last_sync_status":"error"}`, `{"last_synced":"2024-11-09T15:10:00Z"}`,
+			fmt.Sprintf(`{"last_indexed_document_count":%d}`, 7+round), `{"last_deleted_document_count":2}`, fmt.Sprintf(`{"last_sync_error":"boom %d"}`, round),
+			`{"last_sync_status":"error"}`, fmt.Sprintf(`{"last_synced":%q}`, ended.Format(time.RFC3339)),
 		} {
 			wg.Go(func() {
 				if r := w.do("operator", "PUT", "/_connector/"+id+"/_last_sync", body); r.status != 200 {
@@ -226,12 +229,11 @@ func TestReportsAtOnceTellHistory(t *testing.T) {
 		}
 		wg.Wait()
 		jobs := w.told(id)
-		if len(jobs) != 1 {
-			t.Fatalf("%d jobs of one sync: %+v", len(jobs), jobs)
+		if len(jobs) != round+1 {
+			t.Fatalf("%d jobs of %d syncs: %+v", len(jobs), round+1, jobs)
 		}
-		j := jobs[0]
-		if want := (task.Counts{Requested: 9, Synced: 9, Deleted: 2}); j.Counts != want || j.Status != "error" || j.Why != "boom" ||
-			!j.EndedAt.Equal(time.Date(2024, 11, 9, 15, 10, 0, 0, time.UTC)) {
+		j, n := jobs[0], int64(9+round)
+		if want := (task.Counts{Requested: n, Synced: n, Deleted: 2}); j.Counts != want || j.Status != "error" || j.Why != fmt.Sprint("boom ", round) || !j.EndedAt.Equal(ended) {
 			t.Errorf("the history says %+v", j)
 		}
 	}
