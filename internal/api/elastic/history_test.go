@@ -205,6 +205,30 @@ func TestManagedIsTrue(t *testing.T) {
 	}
 }
 
+// A scan may end after many jobs that began later.
+func TestScanThatEndsLast(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := w.addTask("books")
+	path := "/_connector/" + string(k.ID)
+	scan := "/_connector/_sync_job/" + w.want("POST", "/_connector/_sync_job", `{"id":"`+string(k.ID)+`"}`, 201)["id"].(string)
+	for i := range 6 {
+		r, err := w.control.AcceptEvents(t.Context(), w.operator(), string(k.ID), []queue.Entry{{Key: fmt.Sprint("k", i)}})
+		w.must(err)
+		w.settle(func(r queue.Record) queue.Settlement {
+			return queue.Settlement{Record: r, Outcome: task.Synced, Reason: task.Copied, Size: 3}
+		})
+		w.must(w.db.CloseJob(t.Context(), r.Job))
+		_, err = w.db.EndJobs(t.Context())
+		w.must(err)
+	}
+	w.want("PUT", scan+"/_cancel", "", 200)
+	doc := w.want("GET", path, "", 200)
+	if end := w.want("GET", scan, "", 200)["completed_at"]; end == nil || doc["last_synced"] != end || doc["last_sync_status"] != "completed" {
+		t.Errorf("the scan ended at %v, last_synced is %v, the latest job %v", end, doc["last_synced"], doc["last_sync_status"])
+	}
+}
+
 // Of reports made at once the history loses none either: it says what the connector says.
 func TestReportsAtOnceTellHistory(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package elastic
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/history"
@@ -65,7 +66,7 @@ func (a *API) managedConnector(c *call, k task.Task) (document, error) {
 	if cron, ok := quartz(k.Options.Schedule.Cron); ok {
 		doc.merge(map[string]any{"scheduling": map[string]any{fullSync: map[string]any{"enabled": k.State == task.Active, "interval": cron}}})
 	}
-	jobs, _, err := a.control.ExternalJobs(c.Context(), c.who, history.ExternalFilter{Managed: true, Task: k.ID}, 0, 5)
+	jobs, err := a.recentJobs(c, k.ID)
 	if err != nil || len(jobs) == 0 {
 		return doc, err
 	}
@@ -73,8 +74,22 @@ func (a *API) managedConnector(c *call, k task.Task) (document, error) {
 	return doc, nil
 }
 
+// recentJobs are the newest jobs of a task, and its newest scans after them: those last
+// long, and may end after many jobs that began later.
+func (a *API) recentJobs(c *call, id task.ID) ([]history.ExternalJob, error) {
+	const some = 5
+	f := history.ExternalFilter{Managed: true, Task: id}
+	jobs, _, err := a.control.ExternalJobs(c.Context(), c.who, f, 0, some)
+	if err != nil || len(jobs) < some || slices.ContainsFunc(jobs, func(j history.ExternalJob) bool { return j.Type == fullSync }) {
+		return jobs, err
+	}
+	f.Types = []string{fullSync}
+	scans, _, err := a.control.ExternalJobs(c.Context(), c.who, f, 0, 2)
+	return append(jobs, scans...), err
+}
+
 // managedLast sets the last_* fields of a task: how its latest job stands, what it has
-// done so far, and when a job ended last. jobs are the newest first.
+// done so far, and when a job ended last. jobs begin with the newest.
 func (a *API) managedLast(doc document, jobs []history.ExternalJob) {
 	last := jobs[0]
 	doc["last_sync_status"] = last.Status
