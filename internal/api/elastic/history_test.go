@@ -335,7 +335,7 @@ func TestJobsEndAfterTheyBegan(t *testing.T) {
 	put("/_cancel", "")
 	put("/_claim", `{"worker_hostname":"h"}`)
 	put("/_stats", `{"deleted_document_count":0,"indexed_document_count":0,"indexed_document_volume":0,"last_seen":"1999-01-02T10:00:00Z"}`)
-	put("/_error", `{"error":"boom"}`)
+	put("/_error", `{"error":"boom <&>"}`)
 	job := func() task.Job {
 		t.Helper()
 		j, err := w.control.Job(t.Context(), w.operator(), task.JobID(id))
@@ -346,6 +346,18 @@ func TestJobsEndAfterTheyBegan(t *testing.T) {
 		return j
 	}
 	ended := job().EndedAt
+	// Stats that change nothing are not written.
+	stats := `{"deleted_document_count":1,"indexed_document_count":1,"indexed_document_volume":1,"last_seen":"1999-01-02T10:00:00Z"}`
+	put("/_stats", stats)
+	written := func() time.Time {
+		jobs, _, err := w.control.ExternalJobs(t.Context(), w.elasticViewer(), history.ExternalFilter{Origin: task.Elastic, Subject: "c"}, 0, 1)
+		w.must(err)
+		return jobs[0].ChangedAt
+	}
+	before := written()
+	if put("/_stats", stats); !written().Equal(before) {
+		t.Error("stats that change nothing are written")
+	}
 	put("/_check_in", "")
 	if again := job().EndedAt; !again.Equal(ended) {
 		t.Errorf("a check-in moves the end of a job from %v to %v", ended, again)

@@ -60,6 +60,7 @@ func (a *API) updateJob(c *call, f func(doc document) error) (answer, error) {
 		}
 		if word = "updated"; bytes.Equal(after, before) {
 			word = "noop"
+			return nil
 		}
 		j.Ext[task.Elastic] = after
 		a.record(j, doc)
