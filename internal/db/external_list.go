@@ -204,7 +204,7 @@ func readExternalNums(ctx context.Context, t *txn, nums []int64) ([]history.Exte
 	if len(nums) == 0 {
 		return nil, nil
 	}
-	list, args := numList(nums)
+	list, args := paramList(nums)
 	found, err := readExternal(ctx, t, "j.num IN ("+list+")", args...)
 	if err != nil {
 		return nil, err
@@ -222,11 +222,11 @@ func readExternalNums(ctx context.Context, t *txn, nums []int64) ([]history.Exte
 	return out, nil
 }
 
-// numList is a list of parameters for numbers. Its length is a power of two, the last
-// number repeated, since every text of a statement is kept prepared.
-func numList(nums []int64) (list string, args []any) {
-	for len(args) < len(nums) || len(args)&(len(args)-1) != 0 {
-		args = append(args, nums[min(len(args), len(nums)-1)])
+// paramList is a list of parameters for values. Its length is a power of two, the last
+// value repeated, since every text of a statement is kept prepared.
+func paramList[T int64 | string](values []T) (list string, args []any) {
+	for len(args) < len(values) || len(args)&(len(args)-1) != 0 {
+		args = append(args, values[min(len(args), len(values)-1)])
 	}
 	params := make([]string, len(args))
 	for i := range args {
@@ -250,7 +250,7 @@ func readExternal(ctx context.Context, t *txn, where string, args ...any) (out [
 	for _, j := range out {
 		nums = append(nums, j.num)
 	}
-	list, args := numList(nums)
+	list, args := paramList(nums)
 	err = each(ctx, t, "SELECT job, "+sumColumns+" FROM job_counts WHERE job IN ("+list+") GROUP BY job", args, func(r rows) error {
 		var c counts
 		var num int64

@@ -30,6 +30,12 @@ func (j ExternalJob) Same(k ExternalJob) bool {
 		j.Counts == k.Counts && j.StartedAt.Equal(k.StartedAt) && j.EndedAt.Equal(k.EndedAt) && bytes.Equal(j.Ext[j.Origin], k.Ext[k.Origin])
 }
 
+// TaskSync is how the jobs of a task stand.
+type TaskSync struct {
+	Latest  ExternalJob // the one that began last
+	EndedAt time.Time   // when a job of it ended last; zero: none has
+}
+
 // ExternalReport is the first that Lockstep hears of an external job.
 type ExternalReport struct {
 	// ID may be of the dialect's own making; empty: one is made. Conflict when it is taken.

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/lockstep-sync/lockstep/internal/control"
 	"github.com/lockstep-sync/lockstep/internal/history"
 	"github.com/lockstep-sync/lockstep/internal/queue"
@@ -226,6 +228,12 @@ func TestScanThatEndsLast(t *testing.T) {
 	doc := w.want("GET", path, "", 200)
 	if end := w.want("GET", scan, "", 200)["completed_at"]; end == nil || doc["last_synced"] != end || doc["last_sync_status"] != "completed" {
 		t.Errorf("the scan ended at %v, last_synced is %v, the latest job %v", end, doc["last_synced"], doc["last_sync_status"])
+	}
+	row := w.want("GET", "/_connector?service_type=lockstep", "", 200)["results"].([]any)[0].(map[string]any)
+	delete(row, "last_seen")
+	delete(doc, "last_seen")
+	if d := cmp.Diff(doc, row); d != "" {
+		t.Errorf("the list says other things of the task: %s", d)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/lockstep-sync/lockstep/internal/history"
+	"github.com/lockstep-sync/lockstep/internal/task"
 )
 
 // page is the answer of a list.
@@ -89,13 +90,23 @@ func (a *API) listConnectors(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	var ids []task.ID
+	for _, row := range rows {
+		if row.Task != nil {
+			ids = append(ids, row.Task.ID)
+		}
+	}
+	syncs, err := a.control.TaskSyncs(c.Context(), c.who, ids)
+	if err != nil {
+		return answer{}, err
+	}
 	out := page{total, make([]json.RawMessage, 0, len(rows))}
 	for _, row := range rows {
 		var raw json.RawMessage
 		if row.Task == nil {
 			raw, err = withID(row.Connector.ID, row.Connector.Doc)
 		} else {
-			raw, err = a.managedRow(c, *row.Task)
+			raw, err = encode(a.managedConnector(*row.Task, syncs[row.Task.ID]))
 		}
 		if err != nil {
 			return answer{}, err

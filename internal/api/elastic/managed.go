@@ -1,9 +1,7 @@
 package elastic
 
 import (
-	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/history"
@@ -41,17 +39,8 @@ func (a *API) refuseManaged(c *call, id string) error {
 	return badState("Connector [%s] is managed by Lockstep: it stands for task [%s], which is changed through /api/v1 or the command line.", id, k.Name)
 }
 
-// managedRow is a task in a list.
-func (a *API) managedRow(c *call, k task.Task) (json.RawMessage, error) {
-	doc, err := a.managedConnector(c, k)
-	if err != nil {
-		return nil, err
-	}
-	return encode(doc)
-}
-
 // managedConnector is the document of a task, with its id.
-func (a *API) managedConnector(c *call, k task.Task) (document, error) {
+func (a *API) managedConnector(k task.Task, sync history.TaskSync) document {
 	doc := newConnector(k.CreatedAt.Truncate(time.Millisecond))
 	doc.merge(map[string]any{
 		"id": string(k.ID), "name": k.Name, "index_name": history.ManagedIndexPrefix + string(k.ID),
@@ -66,32 +55,16 @@ func (a *API) managedConnector(c *call, k task.Task) (document, error) {
 	if cron, ok := quartz(k.Options.Schedule.Cron); ok {
 		doc.merge(map[string]any{"scheduling": map[string]any{fullSync: map[string]any{"enabled": k.State == task.Active, "interval": cron}}})
 	}
-	jobs, err := a.recentJobs(c, k.ID)
-	if err != nil || len(jobs) == 0 {
-		return doc, err
+	if sync.Latest.ID != "" {
+		managedLast(doc, sync)
 	}
-	a.managedLast(doc, jobs)
-	return doc, nil
-}
-
-// recentJobs are the newest jobs of a task, and its newest scans after them: those last
-// long, and may end after many jobs that began later.
-func (a *API) recentJobs(c *call, id task.ID) ([]history.ExternalJob, error) {
-	const some = 5
-	f := history.ExternalFilter{Managed: true, Task: id}
-	jobs, _, err := a.control.ExternalJobs(c.Context(), c.who, f, 0, some)
-	if err != nil || len(jobs) < some || slices.ContainsFunc(jobs, func(j history.ExternalJob) bool { return j.Type == fullSync }) {
-		return jobs, err
-	}
-	f.Types = []string{fullSync}
-	scans, _, err := a.control.ExternalJobs(c.Context(), c.who, f, 0, 2)
-	return append(jobs, scans...), err
+	return doc
 }
 
 // managedLast sets the last_* fields of a task: how its latest job stands, what it has
-// done so far, and when a job ended last. jobs begin with the newest.
-func (a *API) managedLast(doc document, jobs []history.ExternalJob) {
-	last := jobs[0]
+// done so far, and when a job ended last.
+func managedLast(doc document, sync history.TaskSync) {
+	last := sync.Latest
 	doc["last_sync_status"] = last.Status
 	doc["last_indexed_document_count"] = number(last.Counts.Synced - last.Counts.Deleted)
 	doc["last_deleted_document_count"] = number(last.Counts.Deleted)
@@ -103,14 +76,8 @@ func (a *API) managedLast(doc document, jobs []history.ExternalJob) {
 	if why := failure(last); why != "" {
 		doc["last_sync_error"] = why
 	}
-	var ended time.Time
-	for _, j := range jobs {
-		if j.EndedAt.After(ended) {
-			ended = j.EndedAt
-		}
-	}
-	if !ended.IsZero() {
-		doc["last_synced"] = formatDate(ended)
+	if !sync.EndedAt.IsZero() {
+		doc["last_synced"] = formatDate(sync.EndedAt)
 	}
 }
 

@@ -325,6 +325,79 @@ func testExternalManaged(t *testing.T, open Open) {
 	}}, events.Job, retry.ID, p.Job, q.Job)
 }
 
+// Whatever began first may end last, however much came in between.
+func testTaskSyncs(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	idle := w.newTask("idle")
+	ids := []task.ID{w.task.ID, idle.ID}
+	for i := range 300 { // more than one statement asks for
+		ids = append(ids, task.ID(fmt.Sprint("no task ", i)))
+	}
+	sync := func(want task.JobID) history.TaskSync {
+		t.Helper()
+		all, err := w.s.TaskSyncs(t.Context(), "p", ids)
+		w.must(err)
+		if len(all) != 1 || all[w.task.ID].Latest.ID != want {
+			t.Fatalf("%d tasks have had jobs, the latest of main is %+v, want %s", len(all), all[w.task.ID].Latest, want)
+		}
+		return all[w.task.ID]
+	}
+	bursts := func(n int) (last task.JobID) {
+		t.Helper()
+		for i := range n {
+			w.clock.Skip(time.Second)
+			last = w.accept(fmt.Sprint("k", i)).Job
+			w.work(synced)
+			w.must(w.s.CloseJob(t.Context(), last))
+			_, err := w.s.EndJobs(t.Context())
+			w.must(err)
+		}
+		w.clock.Skip(time.Second)
+		return last
+	}
+	end := func(id task.JobID) time.Time {
+		t.Helper()
+		_, err := w.s.EndJobs(t.Context())
+		w.must(err)
+		j, err := w.s.Job(t.Context(), id)
+		w.must(err)
+		if j.EndedAt.IsZero() {
+			t.Fatalf("job %+v", j)
+		}
+		return j.EndedAt
+	}
+	if all, err := w.s.TaskSyncs(t.Context(), "p", ids); err != nil || len(all) != 0 {
+		t.Fatalf("syncs without a job: %+v, %v", all, err)
+	}
+	first := w.openManifest()
+	if got := sync(first); !got.EndedAt.IsZero() || got.Latest.Status != "in_progress" || got.Latest.Type != "incremental" {
+		t.Fatalf("sync %+v", got)
+	}
+	last := bursts(1)
+	if got := sync(last); got.Latest.Counts.Synced != 1 || got.Latest.Status != "completed" || !got.EndedAt.Equal(got.Latest.EndedAt) {
+		t.Fatalf("sync %+v", got)
+	}
+	last = bursts(20)
+	w.must(w.s.CloseJob(t.Context(), first))
+	if at := end(first); !sync(last).EndedAt.Equal(at) {
+		t.Fatalf("a manifest ended at %s: %+v", at, sync(last))
+	}
+	for _, stop := range []func(task.JobID) error{
+		func(id task.JobID) error { return w.s.CancelJob(t.Context(), id, "", task.Actor{}) },
+		func(id task.JobID) error { return w.s.EndJob(t.Context(), id, task.JobStopped, "guard") },
+	} {
+		scan := w.scan(queue.JobStart{}).Job
+		last = bursts(20)
+		w.must(stop(scan))
+		if at := end(scan); !sync(last).EndedAt.Equal(at) {
+			t.Fatalf("a scan ended at %s: %+v", at, sync(last))
+		}
+	}
+	if all, err := w.s.TaskSyncs(t.Context(), "q", ids); err != nil || len(all) != 0 {
+		t.Fatalf("another project sees %+v, %v", all, err)
+	}
+}
+
 func testExternalSubjects(t *testing.T, open Open) {
 	w := newWorld(t, open, db.Config{})
 	w.must(w.s.ExpectExternal(t.Context(), "p", task.DIDSpaces, "app", "My app", time.Hour))

@@ -90,6 +90,7 @@ func Run(t *testing.T, open Open) {
 		{"ExternalUpdates", testExternalUpdates},
 		{"ExternalLists", testExternalLists},
 		{"ExternalManaged", testExternalManaged},
+		{"TaskSyncs", testTaskSyncs},
 		{"ExternalSubjects", testExternalSubjects},
 		{"RaceExternal", testRaceExternal},
 		{"Apps", testApps},
