@@ -187,13 +187,17 @@ func (t *txn) connectorRows(ctx context.Context, places []place) ([]history.Conn
 		}
 	}
 	found := make(map[int64]history.Connector, len(connectors))
+	var read weight
 	for nums := range slices.Chunk(connectors, rowsAtOnce) {
 		list, args := paramList(nums)
 		err := each(ctx, t, "SELECT "+connectorColumns+", num FROM connectors WHERE num IN ("+list+")", args, func(r rows) error {
 			var num int64
 			c, err := scanConnector(moreColumns{r, []any{&num}})
+			if err != nil {
+				return err
+			}
 			found[num] = c
-			return err
+			return read.add(len(c.Doc))
 		})
 		if err != nil {
 			return nil, err

@@ -41,7 +41,7 @@ func (s *Store) ExternalJobs(ctx context.Context, project task.ProjectID, f hist
 		l := externalList{t: t, project: string(project), f: f}
 		nums, err := l.page(ctx, groups, offset, limit)
 		if err == nil {
-			out, err = readExternalNums(ctx, t, nums)
+			out, err = readExternalNums(ctx, t, nums, f.Bare)
 		}
 		return err
 	})
@@ -200,12 +200,16 @@ type numbered struct {
 
 // readExternalNums returns jobs with their counts in the order of the numbers. One that
 // is gone is left out.
-func readExternalNums(ctx context.Context, t *txn, nums []int64) ([]history.ExternalJob, error) {
+func readExternalNums(ctx context.Context, t *txn, nums []int64, short bool) ([]history.ExternalJob, error) {
 	if len(nums) == 0 {
 		return nil, nil
 	}
+	columns := externalColumns
+	if short {
+		columns = bare(columns)
+	}
 	list, args := paramList(nums)
-	found, err := readExternal(ctx, t, "j.num IN ("+list+")", args...)
+	found, err := readExternal(ctx, t, columns, "j.num IN ("+list+")", args...)
 	if err != nil {
 		return nil, err
 	}
@@ -235,14 +239,18 @@ func paramList[T int64 | string](values []T) (list string, args []any) {
 	return strings.Join(params, ", "), args
 }
 
-// readExternal reads jobs with their counts, in no order.
-func readExternal(ctx context.Context, t *txn, where string, args ...any) (out []numbered, err error) {
+// readExternal reads jobs with their counts, in no order. columns are externalColumns.
+func readExternal(ctx context.Context, t *txn, columns, where string, args ...any) (out []numbered, err error) {
 	at := map[int64]int{}
-	if err := each(ctx, t, "SELECT "+externalColumns+" FROM jobs j WHERE "+where, args, func(r rows) error {
+	var read weight
+	if err := each(ctx, t, "SELECT "+columns+" FROM jobs j WHERE "+where, args, func(r rows) error {
 		j, num, err := scanExternal(r)
+		if err != nil {
+			return err
+		}
 		at[num] = len(out)
 		out = append(out, numbered{j, num})
-		return err
+		return read.add(len(j.Ext[j.Origin]))
 	}); err != nil || len(out) == 0 {
 		return nil, err
 	}

@@ -170,7 +170,7 @@ func (s *Store) ConfirmList(ctx context.Context, f queue.ListFile, o queue.ListO
 // UnlistedJobs implements queue.Outbox.
 func (s *Store) UnlistedJobs(ctx context.Context, limit int) (jobs []task.Job, err error) {
 	err = s.read(ctx, func(ctx context.Context, t *txn) error {
-		jobs, err = readJobs(ctx, t, `WHERE j.manifest_due = 1 AND j.ended_at <> 0 AND j.kind NOT IN ('retry', 'external')
+		jobs, err = readJobs(ctx, t, jobColumns, `WHERE j.manifest_due = 1 AND j.ended_at <> 0 AND j.kind NOT IN ('retry', 'external')
 			AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.job = j.num) ORDER BY j.num LIMIT $1`, limit)
 		return err
 	})

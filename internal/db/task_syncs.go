@@ -82,7 +82,7 @@ func readTaskSyncs(ctx context.Context, t *txn, project task.ProjectID, ids []ta
 	if err != nil {
 		return err
 	}
-	latest, err := readExternalNums(ctx, t, nums)
+	latest, err := readExternalNums(ctx, t, nums, true)
 	for _, j := range latest {
 		id := task.ID(j.Subject)
 		out[id] = history.TaskSync{Latest: j, EndedAt: out[id].EndedAt}

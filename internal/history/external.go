@@ -79,6 +79,9 @@ type ExternalFilter struct {
 	Types    []string
 	Statuses []string
 
+	// Bare leaves out what the dialects keep beside the jobs.
+	Bare bool
+
 	Sort      ExternalSort
 	Ascending bool
 	// StatusWord is the word by which SortStatus orders a status; nil: itself.
@@ -87,6 +90,10 @@ type ExternalFilter struct {
 
 // MaxExternalRow is the last row of a list that can be asked for: pages beyond are refused.
 const MaxExternalRow = 10_000
+
+// MaxPageBytes bounds what dialects keep beside the rows of one page of a list of theirs:
+// a page is in memory as a whole, several times over. One that has more is refused.
+const MaxPageBytes = 16 << 20
 
 // ExternalSubject is what external jobs are about, e.g. a connector or an app.
 type ExternalSubject struct {

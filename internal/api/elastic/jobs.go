@@ -200,7 +200,7 @@ func (a *API) listJobs(c *call) (answer, error) {
 		if err != nil {
 			return answer{}, err
 		}
-		out.Results = append(out.Results, raw)
+		out.results = append(out.results, raw)
 	}
 	return ok(out)
 }
@@ -226,7 +226,7 @@ func managedWrite(j history.ExternalJob) *exception {
 
 // deleteJobsOf removes all sync jobs of the connector of a call.
 func (a *API) deleteJobsOf(c *call) error {
-	f := history.ExternalFilter{Origin: task.Elastic, Subject: c.id, Types: jobTypes}
+	f := history.ExternalFilter{Origin: task.Elastic, Subject: c.id, Types: jobTypes, Bare: true}
 	for {
 		rows, _, err := a.control.ExternalJobs(c.Context(), c.who, f, 0, 100)
 		if err != nil || len(rows) == 0 {

@@ -325,6 +325,35 @@ func testExternalManaged(t *testing.T, open Open) {
 	}}, events.Job, retry.ID, p.Job, q.Job)
 }
 
+// A page of documents that are too large together is refused, not read.
+func testPagesBounded(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	doc := []byte(`{"a":"` + strings.Repeat("x", history.MaxPageBytes/4) + `"}`)
+	for i := range 4 {
+		w.report(history.ExternalReport{Subject: "app", Type: "t", Status: "pending", Ext: doc})
+		_, err := w.s.PutConnector(t.Context(), history.Connector{Project: "p", ID: fmt.Sprint(i), IndexName: fmt.Sprint(i), Doc: doc}, task.Actor{})
+		w.must(err)
+	}
+	f := history.ExternalFilter{Origin: task.DIDSpaces}
+	_, _, err := w.s.ExternalJobs(t.Context(), "p", f, 0, 4)
+	wantKind(t, "four large jobs", err, task.Invalid)
+	_, _, err = w.s.Connectors(t.Context(), "p", history.ConnectorFilter{Size: 5})
+	wantKind(t, "four large connectors", err, task.Invalid)
+	if page, total, err := w.s.ExternalJobs(t.Context(), "p", f, 1, 3); err != nil || len(page) != 3 || total != 4 || string(page[2].Ext[task.DIDSpaces]) != string(doc) {
+		t.Fatalf("%d jobs of %d, %v", len(page), total, err)
+	}
+	if page, total, err := w.s.Connectors(t.Context(), "p", history.ConnectorFilter{From: 1, Size: 3}); err != nil || len(page) != 3 || total != 5 {
+		t.Fatalf("%d connectors of %d, %v", len(page), total, err)
+	}
+	f.Bare = true
+	if page, _, err := w.s.ExternalJobs(t.Context(), "p", f, 0, 4); err != nil || len(page) != 4 || page[3].Ext != nil || page[3].Status != "pending" {
+		t.Fatalf("%d bare jobs, %v", len(page), err)
+	}
+	if all, err := w.s.Jobs(t.Context(), "p", db.JobFilter{}); err != nil || len(all) != 4 || all[3].Ext != nil {
+		t.Fatalf("%d jobs, %v", len(all), err)
+	}
+}
+
 // Whatever began first may end last, however much came in between.
 func testTaskSyncs(t *testing.T, open Open) {
 	w := newWorld(t, open, db.Config{})

@@ -90,6 +90,7 @@ func Run(t *testing.T, open Open) {
 		{"ExternalUpdates", testExternalUpdates},
 		{"ExternalLists", testExternalLists},
 		{"ExternalManaged", testExternalManaged},
+		{"PagesBounded", testPagesBounded},
 		{"TaskSyncs", testTaskSyncs},
 		{"ExternalSubjects", testExternalSubjects},
 		{"RaceExternal", testRaceExternal},
