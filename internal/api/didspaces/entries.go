@@ -29,16 +29,13 @@ func (a *API) post(ctx context.Context, who visitor, text []byte) (any, error) {
 	if k.Target, err = decodeText("data.target", data["target"], false); err != nil {
 		return nil, err
 	}
-	if metadata := data["metadata"]; len(metadata) > 0 {
-		if _, err := decodeObject("data.metadata", metadata); err != nil {
-			return nil, err
-		}
-		k.Metadata = metadata
+	if k.Metadata, err = decodeMetadata(data["metadata"]); err != nil {
+		return nil, err
 	}
 	if k.figures, err = decodeFigures(data, true); err != nil {
 		return nil, err
 	}
-	ext, err := json.Marshal(k)
+	ext, err := encode(k)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +125,7 @@ func report(j *history.ExternalJob, s parsed, reason string, f figures) error {
 		return err
 	}
 	k.figures, k.Reason = f, reason
-	ext, err := json.Marshal(k)
+	ext, err := encode(k)
 	if err != nil {
 		return err
 	}

@@ -215,6 +215,34 @@ func TestClientFaultsAreNotRepeated(t *testing.T) {
 	}
 }
 
+// What one entry holds is bounded, and the refusal says what is too long, and how long it
+// may be.
+func TestEntriesAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	post := func(metadata int) answer {
+		return w.do("app", "POST", w.base("app")+"/audit-log", `{"data":{"source":"a","target":"b","metadata":{"x":"`+strings.Repeat("x", metadata-len(`{"x":""}`))+`"}}}`)
+	}
+	if a := post(64 << 10); a.status != http.StatusOK {
+		t.Errorf("64 KiB of metadata: %d %s", a.status, a.body)
+	}
+	if a := post(64<<10 + 1); a.status != http.StatusBadRequest || !strings.Contains(string(a.body), "data.metadata is longer than 64 KiB") {
+		t.Errorf("more than 64 KiB of metadata: %d %s", a.status, a.body)
+	}
+	id := w.post("app")
+	w.put(id, "failed", 2, 1)
+	a := w.do("app", "PUT", w.base("app")+"/audit-log", `{"id":"`+id+`","status":"succeeded","reason":"`+strings.Repeat("y", 16<<10+1)+
+		`","data":{"totalCount":2,"errorCount":0,"size":0,"duration":0}}`)
+	if a.status != http.StatusBadRequest || !strings.Contains(string(a.body), "reason is longer than 16 KiB") {
+		t.Errorf("more than 16 KiB of reason: %d %s", a.status, a.body)
+	}
+	var p page
+	w.ok("app", "GET", w.base("app")+"/audit-log/list", "", &p)
+	if p.Total != 2 || p.Rows[0].ID != id || p.Rows[0].Status != "failed" {
+		t.Errorf("after the refusals there are %d entries, the newest %+v", p.Total, p.Rows[0])
+	}
+}
+
 // Names that differ from the client's in their case are unknown ones, and ignored.
 func TestUnknownNamesAreIgnored(t *testing.T) {
 	t.Parallel()

@@ -62,6 +62,15 @@ type kept struct {
 // nobody asks for is ignored: the client sends whatever its user gives it.
 type object map[string]json.RawMessage
 
+// encode writes JSON with < > & as they are.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
 // codeField is the code of a body with a field that is wrong.
 const codeField = "BAD_FIELD"
 
@@ -108,6 +117,23 @@ func decodeText(field string, text json.RawMessage, mayLack bool) (string, error
 		return "", badField(field, "is longer than 16 KiB")
 	}
 	return s, nil
+}
+
+// maxMetadata bounds the metadata of an entry, in bytes: a page has a hundred of them, twice.
+const maxMetadata = 64 << 10
+
+// decodeMetadata reads an object of anything, which may be left out.
+func decodeMetadata(text json.RawMessage) (json.RawMessage, error) {
+	if len(text) == 0 {
+		return nil, nil
+	}
+	if _, err := decodeObject("data.metadata", text); err != nil {
+		return nil, err
+	}
+	if len(text) > maxMetadata {
+		return nil, badField("data.metadata", "is longer than 64 KiB")
+	}
+	return text, nil
 }
 
 // checkAction refuses what is no object sync. Early clients leave the field out.
