@@ -56,7 +56,8 @@ func (a *API) list(r *http.Request, who visitor) (any, error) {
 	answer := listAnswer{rows: []entry{}, page: q.page, size: q.size}
 	if !q.none {
 		q.filter.Origin, q.filter.Subject, q.filter.Managed, q.filter.StatusWord = task.DIDSpaces, who.app.DID, true, wordOf
-		jobs, total, err := a.control.ExternalJobs(r.Context(), who.Caller, q.filter, q.page*q.size, q.size)
+		from := q.page * q.size
+		jobs, total, err := a.control.ExternalJobs(r.Context(), who.Caller, q.filter, from, min(q.size, history.MaxExternalRow-from))
 		if err != nil {
 			return nil, err
 		}
@@ -82,7 +83,7 @@ func parseQuery(raw string) (q query, err error) {
 	if q.page, err = whole(values, "page", 0, 0); err != nil {
 		return q, err
 	}
-	if q.page > history.MaxExternalRow/q.size-1 {
+	if q.page >= (history.MaxExternalRow+q.size-1)/q.size { // the last page may be shorter
 		return q, &task.Error{
 			Kind: task.Invalid, Code: control.CodePageTooFar, Text: "page is beyond the first " + strconv.Itoa(history.MaxExternalRow) + " rows, which a list gives",
 			Next: "narrow the list by status, or turn its order around",

@@ -215,6 +215,40 @@ func TestClientFaultsAreNotRepeated(t *testing.T) {
 	}
 }
 
+// Every one of the first 10,000 rows is on a page, whatever its size.
+func TestLastPage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.seed(t, 10_010)
+	for _, c := range []struct {
+		query string
+		rows  int // 0: refused
+		first string
+	}{
+		{"size=3&page=3332", 3, "entry14"},
+		{"size=3&page=3333", 1, "entry11"},
+		{"size=3&page=3334", 0, ""},
+		{"size=3&page=2147483647", 0, ""},
+		{"size=100&page=99", 100, "entry110"},
+		{"size=100&page=100", 0, ""},
+		{"size=1&page=9999", 1, "entry11"},
+		{"size=7&page=1428", 4, "entry14"},
+		{"size=7&page=1429&status=pending", 0, ""},
+	} {
+		target := w.base("app") + "/audit-log/list?" + c.query
+		if c.rows == 0 {
+			if a := w.do("app", "GET", target, ""); a.status != http.StatusBadRequest || !strings.Contains(string(a.body), "PAGE_TOO_FAR") {
+				t.Errorf("%s: %d %s", c.query, a.status, a.body)
+			}
+			continue
+		}
+		var p page
+		if w.ok("app", "GET", target, "", &p); len(p.Rows) != c.rows || p.Rows[0].ID != c.first || p.Total != 10_010 {
+			t.Errorf("%s: %d rows of %d from %s on, want %d from %s on", c.query, len(p.Rows), p.Total, p.Rows[0].ID, c.rows, c.first)
+		}
+	}
+}
+
 // What one entry holds is bounded, and the refusal says what is too long, and how long it
 // may be.
 func TestEntriesAreBounded(t *testing.T) {
