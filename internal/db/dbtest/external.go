@@ -545,10 +545,26 @@ func testApps(t *testing.T, open Open) {
 	if !made || a.Name != "A" || a.CreatedAt.IsZero() {
 		t.Fatalf("app %+v", a)
 	}
-	again, made, err := w.s.RegisterApp(t.Context(), task.App{DID: "zNKa", Project: "p", Name: "B"}, by)
-	w.must(err)
-	if made || again != a {
-		t.Fatalf("app %+v", again)
+	entries := func() int64 {
+		n, _, err := w.s.VerifyAudit(t.Context())
+		w.must(err)
+		return n
+	}
+	// Registered again it takes another name, and so does what its reports are about.
+	w.report(history.ExternalReport{Subject: "zNKa", Name: "A", Status: "pending"})
+	for _, c := range []struct {
+		name, want string
+		audited    int64
+	}{{"", "A", 0}, {"A", "A", 0}, {"B\x00", "B", 1}, {"B", "B", 0}} {
+		was := entries()
+		again, made, err := w.s.RegisterApp(t.Context(), task.App{DID: "zNKa", Project: "p", Name: c.name}, by)
+		w.must(err)
+		a.Name = c.want
+		subject, err := w.s.ExternalSubject(t.Context(), "p", task.DIDSpaces, "zNKa")
+		w.must(err)
+		if made || again != a || subject.Name != c.want || entries() != was+c.audited {
+			t.Fatalf("named %q: app %+v, subject %+v, %d audit entries", c.name, again, subject, entries()-was)
+		}
 	}
 	_, _, err = w.s.RegisterApp(t.Context(), task.App{DID: "zNKa", Project: "q"}, by)
 	wantKind(t, "another project's app", err, task.Conflict)
