@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lockstep-sync/lockstep/internal/history"
+	"github.com/lockstep-sync/lockstep/internal/task"
 )
 
 var (
@@ -48,16 +51,11 @@ func (c *externalCollector) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	now := time.Now()
-	seen := map[[2]string]bool{}
-	for _, s := range subjects {
-		name := s.Name
-		if name == "" || seen[[2]string{string(s.Origin), name}] {
-			name = s.ID // two of one name are told apart
-		}
-		if seen[[2]string{string(s.Origin), name}] {
+	for i, name := range subjectNames(subjects) {
+		s := subjects[i]
+		if name == "" {
 			continue
 		}
-		seen[[2]string{string(s.Origin), name}] = true
 		if !s.SucceededAt.IsZero() {
 			gauge(externalAgeDesc, now.Sub(s.SucceededAt).Seconds(), string(s.Origin), name)
 		}
@@ -69,4 +67,30 @@ func (c *externalCollector) Collect(ch chan<- prometheus.Metric) {
 			gauge(externalLateDesc, late, string(s.Origin), name)
 		}
 	}
+}
+
+// subjectNames are what subjects are called in metrics: their names, or their ids where
+// several have one name. Who reported last makes no difference: a series stays that of one
+// subject. One is empty whose id is the name of another.
+func subjectNames(subjects []history.ExternalSubject) []string {
+	type label struct {
+		origin task.Dialect
+		name   string
+	}
+	named := map[label]int{}
+	for _, s := range subjects {
+		named[label{s.Origin, s.Name}]++
+	}
+	names, taken := make([]string, len(subjects)), map[label]bool{}
+	for i, s := range subjects {
+		if s.Name != "" && named[label{s.Origin, s.Name}] == 1 {
+			names[i], taken[label{s.Origin, s.Name}] = s.Name, true
+		}
+	}
+	for i, s := range subjects {
+		if names[i] == "" && !taken[label{s.Origin, s.ID}] {
+			names[i] = s.ID
+		}
+	}
+	return names
 }

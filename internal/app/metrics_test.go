@@ -2,16 +2,21 @@ package app
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/lockstep-sync/lockstep/internal/history"
+	"github.com/lockstep-sync/lockstep/internal/task"
 )
 
 // TestAlertsNameMetrics holds the alert rules against the metrics there are, and wants
@@ -71,5 +76,28 @@ func TestAlertsNameMetrics(t *testing.T) {
 	body, err := io.ReadAll(w.Result().Body)
 	if err != nil || w.Code != http.StatusOK || !strings.Contains(string(body), "# HELP lockstep_build_info") {
 		t.Errorf("%d, %v\n%.2000s", w.Code, err, body)
+	}
+}
+
+// A series is that of one subject, whoever reported last.
+func TestSubjectsKeepTheirNames(t *testing.T) {
+	t.Parallel()
+	subject := func(origin task.Dialect, id, name string) history.ExternalSubject {
+		return history.ExternalSubject{Origin: origin, ID: id, Name: name}
+	}
+	all := []history.ExternalSubject{
+		subject(task.Elastic, "a", "books"), subject(task.Elastic, "b", "books"), subject(task.Elastic, "c", "films"),
+		subject(task.Elastic, "d", ""), subject(task.Elastic, "films", ""), subject(task.DIDSpaces, "z", "films"),
+	}
+	want := map[string]string{"elastic a": "a", "elastic b": "b", "elastic c": "films", "elastic d": "d", "elastic films": "", "didspaces z": "films"}
+	for range 2 {
+		got := map[string]string{}
+		for i, name := range subjectNames(all) {
+			got[string(all[i].Origin)+" "+all[i].ID] = name
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("names are %v, want %v", got, want)
+		}
+		slices.Reverse(all)
 	}
 }

@@ -13,8 +13,8 @@ import (
 const CodeAppUnknown = "APP_NOT_REGISTERED"
 
 // RegisterApp lets an app report its syncs to the caller's project through the DID Spaces
-// dialect; made is false when it could already. text may begin with did:abt:. Conflict:
-// another project has it.
+// dialect; made is false when it could already, and then it is renamed unless name is
+// empty. text may begin with did:abt:. Conflict: another project has it.
 func (c *Control) RegisterApp(ctx context.Context, who Caller, text, name string) (a task.App, made bool, err error) {
 	if err := who.may(mayAdminister); err != nil {
 		return task.App{}, false, err

@@ -23,6 +23,7 @@ type externalStore interface {
 	ExternalJob(ctx context.Context, project task.ProjectID, origin task.Dialect, id task.JobID) (history.ExternalJob, error)
 	ExternalJobs(ctx context.Context, project task.ProjectID, f history.ExternalFilter, offset, limit int) ([]history.ExternalJob, int64, error)
 	ExternalTally(ctx context.Context, project task.ProjectID) ([]history.ExternalTally, error)
+	TaskSyncs(ctx context.Context, project task.ProjectID, ids []task.ID) (map[task.ID]history.TaskSync, error)
 
 	ExpectExternal(ctx context.Context, project task.ProjectID, origin task.Dialect, subject, name string, every time.Duration) error
 	ForgetExternal(ctx context.Context, project task.ProjectID, origin task.Dialect, subject string) error
@@ -115,6 +116,18 @@ func (c *Control) ExternalJobs(ctx context.Context, who Caller, f history.Extern
 		return nil, 0, task.Errorf(task.Internal, "dialect %s lists jobs of %s", who.Actor.Dialect, f.Origin)
 	}
 	return c.store.ExternalJobs(ctx, who.Project, f, offset, limit)
+}
+
+// TaskSyncs returns how the jobs of tasks of the caller's project stand. One that has had
+// no job is left out.
+func (c *Control) TaskSyncs(ctx context.Context, who Caller, ids []task.ID) (map[task.ID]history.TaskSync, error) {
+	if err := who.may(mayRead); err != nil {
+		return nil, err
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return c.store.TaskSyncs(ctx, who.Project, ids)
 }
 
 // ExternalTally returns how many external jobs of the caller's project there are.

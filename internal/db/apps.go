@@ -9,7 +9,8 @@ import (
 const appColumns = "did, project, name, created_at"
 
 // RegisterApp lets an app report to a project. made is false when it was registered
-// there. Conflict: it is registered to another.
+// there; then it takes the name, unless that is empty. Conflict: it is registered to
+// another.
 func (s *Store) RegisterApp(ctx context.Context, a task.App, by task.Actor) (out task.App, made bool, err error) {
 	err = s.change(ctx, func(ctx context.Context, t *txn) error {
 		n, err := t.exec(ctx, "INSERT INTO apps ("+appColumns+") VALUES ($1, $2, $3, $4) ON CONFLICT (did) DO NOTHING",
@@ -25,11 +26,27 @@ func (s *Store) RegisterApp(ctx context.Context, a task.App, by task.Actor) (out
 			if out.Project != a.Project {
 				return &task.Error{Kind: task.Conflict, Code: "APP_TAKEN", Text: "the app is registered to another project", Next: "remove it there first"}
 			}
+			if name := clean(a.Name); name != "" && name != out.Name {
+				out.Name = name
+				return renameApp(ctx, t, out, by)
+			}
 			return nil
 		}
 		return t.audit(ctx, by, a.Project, "app.register", a.DID, map[string]any{"name": a.Name})
 	})
 	return out, made, err
+}
+
+// renameApp gives an app its name, and what its reports are about.
+func renameApp(ctx context.Context, t *txn, a task.App, by task.Actor) error {
+	if _, err := t.exec(ctx, "UPDATE apps SET name = $1 WHERE did = $2", a.Name, a.DID); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, "UPDATE external_subjects SET name = $1 WHERE project = $2 AND origin = $3 AND subject = $4",
+		a.Name, string(a.Project), string(task.DIDSpaces), a.DID); err != nil {
+		return err
+	}
+	return t.audit(ctx, by, a.Project, "app.rename", a.DID, map[string]any{"name": a.Name})
 }
 
 func readApps(ctx context.Context, t *txn, rest string, args ...any) (out []task.App, err error) {
@@ -68,7 +85,8 @@ func (s *Store) Apps(ctx context.Context, project task.ProjectID) (out []task.Ap
 	return out, err
 }
 
-// RemoveApp takes an app away; what it reported stays. NotFound.
+// RemoveApp takes an app away; the jobs that it reported stay, and nobody waits for more.
+// NotFound.
 func (s *Store) RemoveApp(ctx context.Context, project task.ProjectID, did string, by task.Actor) error {
 	return s.change(ctx, func(ctx context.Context, t *txn) error {
 		n, err := t.exec(ctx, "DELETE FROM apps WHERE did = $1 AND project = $2", did, string(project))
@@ -77,6 +95,10 @@ func (s *Store) RemoveApp(ctx context.Context, project task.ProjectID, did strin
 		}
 		if n == 0 {
 			return task.Errorf(task.NotFound, "there is no such app")
+		}
+		if _, err := t.exec(ctx, "DELETE FROM external_subjects WHERE project = $1 AND origin = $2 AND subject = $3",
+			string(project), string(task.DIDSpaces), did); err != nil {
+			return err
 		}
 		return t.audit(ctx, by, project, "app.remove", did, nil)
 	})

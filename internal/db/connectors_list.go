@@ -60,14 +60,8 @@ func (s *Store) Connectors(ctx context.Context, project task.ProjectID, f histor
 		if total += int64(len(tasks)); f.Match != nil {
 			total = min(total, history.MaxConnectorRow)
 		}
-		for _, p := range window(found, before, tasks, f.From, f.Size) {
-			row, err := t.connectorRow(ctx, p)
-			if err != nil {
-				return err
-			}
-			page = append(page, row)
-		}
-		return nil
+		page, err = t.connectorRows(ctx, window(found, before, tasks, f.From, f.Size))
+		return err
 	})
 	return page, total, err
 }
@@ -171,14 +165,51 @@ func taskPlaces(ctx context.Context, t *txn, project task.ProjectID, f history.C
 	return out, err
 }
 
-func (t *txn) connectorRow(ctx context.Context, p place) (row history.ConnectorRow, err error) {
-	if p.task != "" {
-		k, err := readTask(ctx, t, "num = $1", p.num)
-		return history.ConnectorRow{Task: &k}, err
+// connectorRows reads what stands at places, in their order. What is gone is left out.
+func (t *txn) connectorRows(ctx context.Context, places []place) ([]history.ConnectorRow, error) {
+	var connectors, tasks []int64
+	for _, p := range places {
+		if p.task != "" {
+			tasks = append(tasks, p.num)
+		} else {
+			connectors = append(connectors, p.num)
+		}
 	}
-	err = each(ctx, t, "SELECT "+connectorColumns+" FROM connectors WHERE num = $1", []any{p.num}, func(r rows) (err error) {
-		row.Connector, err = scanConnector(r)
-		return err
-	})
-	return row, err
+	foundTasks := make(map[task.ID]*task.Task, len(tasks))
+	for nums := range slices.Chunk(tasks, rowsAtOnce) {
+		list, args := paramList(nums)
+		some, err := readTasks(ctx, t, "WHERE num IN ("+list+")", args...)
+		if err != nil {
+			return nil, err
+		}
+		for i := range some {
+			foundTasks[some[i].ID] = &some[i]
+		}
+	}
+	found := make(map[int64]history.Connector, len(connectors))
+	var read weight
+	for nums := range slices.Chunk(connectors, rowsAtOnce) {
+		list, args := paramList(nums)
+		err := each(ctx, t, "SELECT "+connectorColumns+", num FROM connectors WHERE num IN ("+list+")", args, func(r rows) error {
+			var num int64
+			c, err := scanConnector(moreColumns{r, []any{&num}})
+			if err != nil {
+				return err
+			}
+			found[num] = c
+			return read.add(len(c.Doc))
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	out := make([]history.ConnectorRow, 0, len(places))
+	for _, p := range places {
+		if k := foundTasks[p.task]; k != nil {
+			out = append(out, history.ConnectorRow{Task: k})
+		} else if c, there := found[p.num]; there && p.task == "" {
+			out = append(out, history.ConnectorRow{Connector: c})
+		}
+	}
+	return out, nil
 }

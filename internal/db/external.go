@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 
 	"github.com/lockstep-sync/lockstep/internal/history"
 	"github.com/lockstep-sync/lockstep/internal/task"
@@ -12,12 +14,31 @@ import (
 // externalColumns are jobColumns and what dialects list beside.
 const externalColumns = jobColumns + ", j.type, j.status, j.changed_at"
 
+// bare makes columns of a job without what its dialect keeps beside it.
+func bare(columns string) string {
+	return strings.Replace(columns, "j.ext", "CASE WHEN j.origin = '' THEN j.ext ELSE '{}' END", 1)
+}
+
 // scanExternal reads externalColumns.
 func scanExternal(r rows) (j history.ExternalJob, num int64, err error) {
 	var changed int64
 	j.Job, num, err = scanJob(moreColumns{r, []any{&j.Type, &j.Status, &changed}})
 	j.ChangedAt = fromMicros(changed)
 	return j, num, err
+}
+
+// weight is how many bytes the documents of a page have so far.
+type weight int
+
+// add refuses a page that is too large before it is read.
+func (w *weight) add(n int) error {
+	if *w += weight(n); *w > history.MaxPageBytes {
+		return &task.Error{
+			Kind: task.Invalid, Code: "PAGE_TOO_LARGE", Text: "the rows of the page have more than " + strconv.Itoa(history.MaxPageBytes>>20) + " MiB",
+			Next: "ask for fewer with size",
+		}
+	}
+	return nil
 }
 
 // moreColumns scans columns that follow those a reader knows.
@@ -112,7 +133,7 @@ func setCounts(ctx context.Context, t *txn, num int64, n task.Counts) error {
 
 // externalJob reads a job that a dialect reports. NotFound.
 func externalJob(ctx context.Context, t *txn, project task.ProjectID, origin task.Dialect, id task.JobID) (history.ExternalJob, error) {
-	jobs, err := readExternal(ctx, t, "j.id = $1 AND j.project = $2 AND j.origin = $3", string(id), string(project), string(origin))
+	jobs, err := readExternal(ctx, t, externalColumns, "j.id = $1 AND j.project = $2 AND j.origin = $3", string(id), string(project), string(origin))
 	switch {
 	case err != nil:
 		return history.ExternalJob{}, err

@@ -80,3 +80,57 @@ func listPage(b *testing.B, s *db.Store, f history.ExternalFilter, offset int) {
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 	b.ReportMetric((float64(after.HeapInuse)-float64(before.HeapInuse))/(1<<20), "heap-grown-MiB")
 }
+
+// How the jobs of a hundred tasks stand, with a thousand jobs each.
+func BenchmarkListTaskSyncs(b *testing.B) {
+	for _, e := range []struct {
+		name string
+		open func(testing.TB, db.Config) *db.Store
+	}{{"sqlite", openSQLite}, {"postgres", openPostgres}} {
+		b.Run(e.name, func(b *testing.B) {
+			s := e.open(b, db.Config{})
+			ids := seedTasks(b, s, 100, 1_000)
+			if e.name == "postgres" { // it does so itself sooner or later, and plans by what it found
+				if err := s.Exec(b.Context(), "ANALYZE"); err != nil {
+					b.Fatal(err)
+				}
+			}
+			var took []time.Duration
+			for b.Loop() {
+				start := time.Now()
+				if all, err := s.TaskSyncs(b.Context(), "p", ids); err != nil || len(all) != len(ids) {
+					b.Fatal(len(all), err)
+				}
+				took = append(took, time.Since(start))
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+		})
+	}
+}
+
+// seedTasks makes tasks with jobs: every tenth is a scan, every hundredth a manifest.
+func seedTasks(b *testing.B, s *db.Store, tasks, jobs int) (ids []task.ID) {
+	b.Helper()
+	for i := range tasks {
+		k, err := s.CreateTask(b.Context(), task.Task{
+			Project: "p", Name: fmt.Sprint("t", i), Source: task.Location{Endpoint: "src", Bucket: "b"},
+			Destination: task.Location{Endpoint: "dst", Bucket: "b", Prefix: fmt.Sprint("t", i, "/")},
+		}, task.Actor{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		ids = append(ids, k.ID)
+	}
+	const step = 20 // a transaction that changes one counter very often is slow on PostgreSQL
+	for from := 0; from < jobs; from += step {
+		if err := s.Exec(b.Context(), fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+			INSERT INTO jobs (id, task, project, kind, state, started_at, closed_at, ended_at, subject)
+			SELECT k.id || '-' || n.i, k.num, k.project, CASE WHEN n.i %% 100 = 1 THEN 'manifest' WHEN n.i %% 10 = 2 THEN 'scan' ELSE 'events' END, 'done',
+				1000000 + n.i, 2000000 + n.i, 3000000 + n.i, k.id FROM n, tasks k ORDER BY n.i, k.num`, from+1, min(from+step, jobs))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return ids
+}

@@ -41,7 +41,7 @@ func (s *Store) ExternalJobs(ctx context.Context, project task.ProjectID, f hist
 		l := externalList{t: t, project: string(project), f: f}
 		nums, err := l.page(ctx, groups, offset, limit)
 		if err == nil {
-			out, err = readExternalNums(ctx, t, nums)
+			out, err = readExternalNums(ctx, t, nums, f.Bare)
 		}
 		return err
 	})
@@ -200,12 +200,16 @@ type numbered struct {
 
 // readExternalNums returns jobs with their counts in the order of the numbers. One that
 // is gone is left out.
-func readExternalNums(ctx context.Context, t *txn, nums []int64) ([]history.ExternalJob, error) {
+func readExternalNums(ctx context.Context, t *txn, nums []int64, short bool) ([]history.ExternalJob, error) {
 	if len(nums) == 0 {
 		return nil, nil
 	}
-	list, args := numList(nums)
-	found, err := readExternal(ctx, t, "j.num IN ("+list+")", args...)
+	columns := externalColumns
+	if short {
+		columns = bare(columns)
+	}
+	list, args := paramList(nums)
+	found, err := readExternal(ctx, t, columns, "j.num IN ("+list+")", args...)
 	if err != nil {
 		return nil, err
 	}
@@ -222,11 +226,11 @@ func readExternalNums(ctx context.Context, t *txn, nums []int64) ([]history.Exte
 	return out, nil
 }
 
-// numList is a list of parameters for numbers. Its length is a power of two, the last
-// number repeated, since every text of a statement is kept prepared.
-func numList(nums []int64) (list string, args []any) {
-	for len(args) < len(nums) || len(args)&(len(args)-1) != 0 {
-		args = append(args, nums[min(len(args), len(nums)-1)])
+// paramList is a list of parameters for values. Its length is a power of two, the last
+// value repeated, since every text of a statement is kept prepared.
+func paramList[T int64 | string](values []T) (list string, args []any) {
+	for len(args) < len(values) || len(args)&(len(args)-1) != 0 {
+		args = append(args, values[min(len(args), len(values)-1)])
 	}
 	params := make([]string, len(args))
 	for i := range args {
@@ -235,14 +239,18 @@ func numList(nums []int64) (list string, args []any) {
 	return strings.Join(params, ", "), args
 }
 
-// readExternal reads jobs with their counts, in no order.
-func readExternal(ctx context.Context, t *txn, where string, args ...any) (out []numbered, err error) {
+// readExternal reads jobs with their counts, in no order. columns are externalColumns.
+func readExternal(ctx context.Context, t *txn, columns, where string, args ...any) (out []numbered, err error) {
 	at := map[int64]int{}
-	if err := each(ctx, t, "SELECT "+externalColumns+" FROM jobs j WHERE "+where, args, func(r rows) error {
+	var read weight
+	if err := each(ctx, t, "SELECT "+columns+" FROM jobs j WHERE "+where, args, func(r rows) error {
 		j, num, err := scanExternal(r)
+		if err != nil {
+			return err
+		}
 		at[num] = len(out)
 		out = append(out, numbered{j, num})
-		return err
+		return read.add(len(j.Ext[j.Origin]))
 	}); err != nil || len(out) == 0 {
 		return nil, err
 	}
@@ -250,7 +258,7 @@ func readExternal(ctx context.Context, t *txn, where string, args ...any) (out [
 	for _, j := range out {
 		nums = append(nums, j.num)
 	}
-	list, args := numList(nums)
+	list, args := paramList(nums)
 	err = each(ctx, t, "SELECT job, "+sumColumns+" FROM job_counts WHERE job IN ("+list+") GROUP BY job", args, func(r rows) error {
 		var c counts
 		var num int64

@@ -11,12 +11,13 @@ import (
 const subjectColumns = "origin, subject, name, every, created_at, reported_at, succeeded_at"
 
 // noteSubject keeps what the last report of a job says of its subject; an empty name stays
-// what it was.
+// what it was. A success that a client's clock puts into the future is one of now: else its
+// subject would not be late for so long.
 func noteSubject(ctx context.Context, t *txn, j history.ExternalJob, name string) error {
 	now := t.s.now().UnixMicro()
 	var succeeded int64
 	if j.State == task.JobDone {
-		if succeeded = micros(j.EndedAt); succeeded == 0 {
+		if succeeded = micros(j.EndedAt); succeeded == 0 || succeeded > now {
 			succeeded = now
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lockstep-sync/lockstep/internal/history"
@@ -162,7 +163,7 @@ func scanJob(r rows) (j task.Job, num int64, err error) {
 
 // readJob reads the one job that fits, with its counts.
 func readJob(ctx context.Context, t *txn, where string, args ...any) (task.Job, error) {
-	jobs, err := readJobs(ctx, t, "WHERE "+where, args...)
+	jobs, err := readJobs(ctx, t, jobColumns, "WHERE "+where, args...)
 	switch {
 	case err != nil:
 		return task.Job{}, err
@@ -172,9 +173,10 @@ func readJob(ctx context.Context, t *txn, where string, args ...any) (task.Job, 
 	return jobs[0], nil
 }
 
-func readJobs(ctx context.Context, t *txn, rest string, args ...any) (jobs []task.Job, err error) {
+// readJobs reads jobs with their counts. columns are jobColumns.
+func readJobs(ctx context.Context, t *txn, columns, rest string, args ...any) (jobs []task.Job, err error) {
 	var nums []int64
-	err = each(ctx, t, "SELECT "+jobColumns+" FROM jobs j "+rest, args, func(r rows) error {
+	err = each(ctx, t, "SELECT "+columns+" FROM jobs j "+rest, args, func(r rows) error {
 		j, num, err := scanJob(r)
 		jobs, nums = append(jobs, j), append(nums, num)
 		return err
@@ -209,7 +211,7 @@ func (s *Store) Job(ctx context.Context, id task.JobID) (job task.Job, err error
 // JobFilter selects jobs of a project.
 type JobFilter = history.JobFilter
 
-// Jobs returns jobs, newest first.
+// Jobs returns jobs, newest first, without what dialects keep beside external ones.
 func (s *Store) Jobs(ctx context.Context, project task.ProjectID, f JobFilter) (jobs []task.Job, err error) {
 	err = s.read(ctx, func(ctx context.Context, t *txn) error {
 		where, args := "j.project = $1", []any{string(project)}
@@ -239,20 +241,24 @@ func (s *Store) Jobs(ctx context.Context, project task.ProjectID, f JobFilter) (
 			limit = 100
 		}
 		args = append(args, limit)
-		jobs, err = readJobs(ctx, t, "WHERE "+where+" ORDER BY j.num DESC LIMIT $"+strconv.Itoa(len(args)), args...)
+		jobs, err = readJobs(ctx, t, bare(jobColumns), "WHERE "+where+" ORDER BY j.num DESC LIMIT $"+strconv.Itoa(len(args)), args...)
 		return err
 	})
 	return jobs, err
 }
 
-// encodeExt writes the dialects' own fields as one JSON object.
+// encodeExt writes the dialects' own fields as one JSON object, as long as they are: < > &
+// stay what they are.
 func encodeExt(ext map[task.Dialect][]byte) (string, error) {
 	raw := make(map[task.Dialect]json.RawMessage, len(ext))
 	for d, b := range ext {
 		raw[d] = b
 	}
-	out, err := json.Marshal(raw)
-	return string(out), err
+	var out strings.Builder
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(raw)
+	return strings.TrimSuffix(out.String(), "\n"), err
 }
 
 func decodeExt(text string) (map[task.Dialect][]byte, error) {

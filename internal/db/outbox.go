@@ -184,7 +184,7 @@ func (s *Store) ConfirmList(ctx context.Context, f queue.ListFile, o queue.ListO
 func (s *Store) UnlistedJobs(ctx context.Context, limit int, but ...task.ID) (jobs []task.Job, err error) {
 	err = s.read(ctx, func(ctx context.Context, t *txn) error {
 		others, args := notOf("(SELECT k.id FROM tasks k WHERE k.num = j.task)", 2, but)
-		jobs, err = readJobs(ctx, t, `WHERE j.manifest_due = 1 AND j.ended_at <> 0 AND j.kind NOT IN ('retry', 'external')
+		jobs, err = readJobs(ctx, t, jobColumns, `WHERE j.manifest_due = 1 AND j.ended_at <> 0 AND j.kind NOT IN ('retry', 'external')
 			AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.job = j.num)
 			AND NOT EXISTS (SELECT 1 FROM retired r WHERE r.task = j.task AND r.job = j.num AND r.what = '`+retiredLine+`')`+others+`
 			ORDER BY j.num LIMIT $1`, append([]any{limit}, args...)...)

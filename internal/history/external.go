@@ -30,6 +30,12 @@ func (j ExternalJob) Same(k ExternalJob) bool {
 		j.Counts == k.Counts && j.StartedAt.Equal(k.StartedAt) && j.EndedAt.Equal(k.EndedAt) && bytes.Equal(j.Ext[j.Origin], k.Ext[k.Origin])
 }
 
+// TaskSync is how the jobs of a task stand.
+type TaskSync struct {
+	Latest  ExternalJob // the one that began last
+	EndedAt time.Time   // when a job of it ended last; zero: none has
+}
+
 // ExternalReport is the first that Lockstep hears of an external job.
 type ExternalReport struct {
 	// ID may be of the dialect's own making; empty: one is made. Conflict when it is taken.
@@ -73,6 +79,9 @@ type ExternalFilter struct {
 	Types    []string
 	Statuses []string
 
+	// Bare leaves out what the dialects keep beside the jobs.
+	Bare bool
+
 	Sort      ExternalSort
 	Ascending bool
 	// StatusWord is the word by which SortStatus orders a status; nil: itself.
@@ -81,6 +90,10 @@ type ExternalFilter struct {
 
 // MaxExternalRow is the last row of a list that can be asked for: pages beyond are refused.
 const MaxExternalRow = 10_000
+
+// MaxPageBytes bounds what dialects keep beside the rows of one page of a list of theirs:
+// a page is in memory as a whole, several times over. One that has more is refused.
+const MaxPageBytes = 16 << 20
 
 // ExternalSubject is what external jobs are about, e.g. a connector or an app.
 type ExternalSubject struct {

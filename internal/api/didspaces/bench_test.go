@@ -12,7 +12,7 @@ import (
 var entries = flag.Int("entries", 1_000_000, "entries that BenchmarkList lists")
 
 // seed writes entries of the app in the shape that reports give them.
-func (w *world) seed(b *testing.B, n int) {
+func (w *world) seed(b testing.TB, n int) {
 	b.Helper()
 	d, err := sql.Open("sqlite", w.path)
 	if err != nil {

@@ -6,7 +6,6 @@ package didspaces
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -183,12 +182,21 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 
 // write sends an answer. There is no envelope: the client makes its own.
 func (a *API) write(w http.ResponseWriter, r *http.Request, v any) {
-	text, err := json.Marshal(v)
+	var parts [][]byte
+	var err error
+	if l, ok := v.(listAnswer); ok {
+		parts, err = l.parts()
+	} else {
+		parts = make([][]byte, 1)
+		parts[0], err = encode(v)
+	}
 	if err != nil {
 		a.refuse(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(text)
+	for _, part := range parts {
+		_, _ = w.Write(part) // the client went away
+	}
 }

@@ -11,35 +11,31 @@ import (
 
 // post begins a sync: the client's program does the work and reports by put.
 func (a *API) post(ctx context.Context, who visitor, text []byte) (any, error) {
-	var body postBody
-	var d dataBody
-	if err := decodeObject("the body", text, &body); err != nil {
+	body, err := decodeObject("the body", text)
+	if err != nil {
 		return nil, err
 	}
-	if err := checkAction(body.ActionType); err != nil {
+	if err := checkAction(body["actionType"]); err != nil {
 		return nil, err
 	}
-	if err := decodeObject("data", body.Data, &d); err != nil {
+	data, err := decodeObject("data", body["data"])
+	if err != nil {
 		return nil, err
 	}
 	k := kept{User: who.user}
-	var err error
-	if k.Source, err = decodeText("data.source", d.Source, false); err != nil {
+	if k.Source, err = decodeText("data.source", data["source"], false); err != nil {
 		return nil, err
 	}
-	if k.Target, err = decodeText("data.target", d.Target, false); err != nil {
+	if k.Target, err = decodeText("data.target", data["target"], false); err != nil {
 		return nil, err
 	}
-	if len(d.Metadata) > 0 {
-		if err := decodeObject("data.metadata", d.Metadata, &map[string]json.RawMessage{}); err != nil {
-			return nil, err
-		}
-		k.Metadata = d.Metadata
-	}
-	if k.figures, err = decodeFigures(d, true); err != nil {
+	if k.Metadata, err = decodeMetadata(data["metadata"]); err != nil {
 		return nil, err
 	}
-	ext, err := json.Marshal(k)
+	if k.figures, err = decodeFigures(data, true); err != nil {
+		return nil, err
+	}
+	ext, err := encode(k)
 	if err != nil {
 		return nil, err
 	}
@@ -65,16 +61,15 @@ func (f figures) counts(s task.JobState) task.Counts {
 
 // put reports on a sync. It may be repeated: the client repeats what it has no answer to.
 func (a *API) put(ctx context.Context, who visitor, text []byte) (any, error) {
-	var body putBody
-	var d dataBody
-	if err := decodeObject("the body", text, &body); err != nil {
-		return nil, err
-	}
-	id, err := decodeText("id", body.ID, false)
+	body, err := decodeObject("the body", text)
 	if err != nil {
 		return nil, err
 	}
-	word, err := decodeText("status", body.Status, false)
+	id, err := decodeText("id", body["id"], false)
+	if err != nil {
+		return nil, err
+	}
+	word, err := decodeText("status", body["status"], false)
 	if err != nil {
 		return nil, err
 	}
@@ -82,17 +77,18 @@ func (a *API) put(ctx context.Context, who visitor, text []byte) (any, error) {
 	if !ok {
 		return nil, badField("status", mustBeStatus)
 	}
-	reason, err := decodeText("reason", body.Reason, true)
+	reason, err := decodeText("reason", body["reason"], true)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkAction(body.ActionType); err != nil {
+	if err := checkAction(body["actionType"]); err != nil {
 		return nil, err
 	}
-	if err := decodeObject("data", body.Data, &d); err != nil {
+	data, err := decodeObject("data", body["data"])
+	if err != nil {
 		return nil, err
 	}
-	f, err := decodeFigures(d, false)
+	f, err := decodeFigures(data, false)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +125,7 @@ func report(j *history.ExternalJob, s parsed, reason string, f figures) error {
 		return err
 	}
 	k.figures, k.Reason = f, reason
-	ext, err := json.Marshal(k)
+	ext, err := encode(k)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package didspaces
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,15 +15,23 @@ import (
 	"github.com/lockstep-sync/lockstep/internal/task"
 )
 
-// listAnswer is a page in every shape that is read: rows by the client's UI, data, total,
-// page and size by its documentation, count by habit.
+// listAnswer is a page.
 type listAnswer struct {
-	Rows  []entry `json:"rows"`
-	Data  []entry `json:"data"`
-	Count int64   `json:"count"`
-	Total int64   `json:"total"`
-	Page  int     `json:"page"`
-	Size  int     `json:"size"`
+	rows       []entry
+	total      int64
+	page, size int
+}
+
+// parts write a page in every shape that is read: rows by the client's UI, data, total,
+// page and size by its documentation, count by habit. The rows, which may be long, are in
+// memory once.
+func (l listAnswer) parts() ([][]byte, error) {
+	rows, err := encode(l.rows)
+	if err != nil {
+		return nil, err
+	}
+	figures := fmt.Sprintf(`,"count":%d,"total":%d,"page":%d,"size":%d}`, l.total, l.total, l.page, l.size)
+	return [][]byte{[]byte(`{"rows":`), rows, []byte(`,"data":`), rows, []byte(figures)}, nil
 }
 
 // query is what a list request asks for.
@@ -44,19 +53,19 @@ func (a *API) list(r *http.Request, who visitor) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer := listAnswer{Rows: []entry{}, Page: q.page, Size: q.size}
+	answer := listAnswer{rows: []entry{}, page: q.page, size: q.size}
 	if !q.none {
 		q.filter.Origin, q.filter.Subject, q.filter.Managed, q.filter.StatusWord = task.DIDSpaces, who.app.DID, true, wordOf
-		jobs, total, err := a.control.ExternalJobs(r.Context(), who.Caller, q.filter, q.page*q.size, q.size)
+		from := q.page * q.size
+		jobs, total, err := a.control.ExternalJobs(r.Context(), who.Caller, q.filter, from, min(q.size, history.MaxExternalRow-from))
 		if err != nil {
 			return nil, err
 		}
-		answer.Count = total
-		if answer.Rows, err = a.entries(r.Context(), who, jobs); err != nil {
+		answer.total = total
+		if answer.rows, err = a.entries(r.Context(), who, jobs); err != nil {
 			return nil, err
 		}
 	}
-	answer.Data, answer.Total = answer.Rows, answer.Count
 	return answer, nil
 }
 
@@ -74,7 +83,7 @@ func parseQuery(raw string) (q query, err error) {
 	if q.page, err = whole(values, "page", 0, 0); err != nil {
 		return q, err
 	}
-	if q.page > history.MaxExternalRow/q.size-1 {
+	if q.page >= (history.MaxExternalRow+q.size-1)/q.size { // the last page may be shorter
 		return q, &task.Error{
 			Kind: task.Invalid, Code: control.CodePageTooFar, Text: "page is beyond the first " + strconv.Itoa(history.MaxExternalRow) + " rows, which a list gives",
 			Next: "narrow the list by status, or turn its order around",

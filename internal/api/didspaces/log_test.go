@@ -215,6 +215,98 @@ func TestClientFaultsAreNotRepeated(t *testing.T) {
 	}
 }
 
+// Every one of the first 10,000 rows is on a page, whatever its size.
+func TestLastPage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.seed(t, 10_010)
+	for _, c := range []struct {
+		query string
+		rows  int // 0: refused
+		first string
+	}{
+		{"size=3&page=3332", 3, "entry14"},
+		{"size=3&page=3333", 1, "entry11"},
+		{"size=3&page=3334", 0, ""},
+		{"size=3&page=2147483647", 0, ""},
+		{"size=100&page=99", 100, "entry110"},
+		{"size=100&page=100", 0, ""},
+		{"size=1&page=9999", 1, "entry11"},
+		{"size=7&page=1428", 4, "entry14"},
+		{"size=7&page=1429&status=pending", 0, ""},
+	} {
+		target := w.base("app") + "/audit-log/list?" + c.query
+		if c.rows == 0 {
+			if a := w.do("app", "GET", target, ""); a.status != http.StatusBadRequest || !strings.Contains(string(a.body), "PAGE_TOO_FAR") {
+				t.Errorf("%s: %d %s", c.query, a.status, a.body)
+			}
+			continue
+		}
+		var p page
+		if w.ok("app", "GET", target, "", &p); len(p.Rows) != c.rows || p.Rows[0].ID != c.first || p.Total != 10_010 {
+			t.Errorf("%s: %d rows of %d from %s on, want %d from %s on", c.query, len(p.Rows), p.Total, p.Rows[0].ID, c.rows, c.first)
+		}
+	}
+}
+
+// What one entry holds is bounded, and the refusal says what is too long, and how long it
+// may be.
+func TestEntriesAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	post := func(metadata int) answer {
+		return w.do("app", "POST", w.base("app")+"/audit-log", `{"data":{"source":"a","target":"b","metadata":{"x":"`+strings.Repeat("x", metadata-len(`{"x":""}`))+`"}}}`)
+	}
+	if a := post(64 << 10); a.status != http.StatusOK {
+		t.Errorf("64 KiB of metadata: %d %s", a.status, a.body)
+	}
+	if a := post(64<<10 + 1); a.status != http.StatusBadRequest || !strings.Contains(string(a.body), "data.metadata is longer than 64 KiB") {
+		t.Errorf("more than 64 KiB of metadata: %d %s", a.status, a.body)
+	}
+	id := w.post("app")
+	w.put(id, "failed", 2, 1)
+	a := w.do("app", "PUT", w.base("app")+"/audit-log", `{"id":"`+id+`","status":"succeeded","reason":"`+strings.Repeat("y", 16<<10+1)+
+		`","data":{"totalCount":2,"errorCount":0,"size":0,"duration":0}}`)
+	if a.status != http.StatusBadRequest || !strings.Contains(string(a.body), "reason is longer than 16 KiB") {
+		t.Errorf("more than 16 KiB of reason: %d %s", a.status, a.body)
+	}
+	var p page
+	w.ok("app", "GET", w.base("app")+"/audit-log/list", "", &p)
+	if p.Total != 2 || p.Rows[0].ID != id || p.Rows[0].Status != "failed" {
+		t.Errorf("after the refusals there are %d entries, the newest %+v", p.Total, p.Rows[0])
+	}
+}
+
+// Names that differ from the client's in their case are unknown ones, and ignored.
+func TestUnknownNamesAreIgnored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var e logEntry
+	w.ok("app", "POST", w.base("app")+"/audit-log", `{"Data":1,"data":{"source":"a","Source":"z","target":"b","Metadata":"text","TotalCount":-1},"ActionType":5}`, &e)
+	if e.Data.Source != "a" || e.Data.Metadata != nil {
+		t.Errorf("posted %+v", e)
+	}
+	w.ok("app", "PUT", w.base("app")+"/audit-log", `{"id":"`+e.ID+`","ID":"other","status":"succeeded","Status":"none","REASON":7,
+		"data":{"totalCount":3,"totalcount":null,"errorCount":1,"size":7,"Size":"7 bytes","duration":1.5,"SuccessCount":9}}`, &e)
+	if e.Status != "succeeded" || e.Data.TotalCount != 3 || e.Data.SuccessCount != 2 || e.Data.Size != 7 {
+		t.Errorf("put %+v", e)
+	}
+}
+
+// DIDs in a path may be written with their method, and with its colons escaped.
+func TestEscapedDIDs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.post("app")
+	for _, method := range []string{"", "did:abt:", "did%3Aabt%3A", "did%3aabt%3a"} {
+		var p page
+		w.ok("app", "GET", "/api/space/"+method+w.space+"/app/"+method+w.wallets["app"].did+"/audit-log/list?size=1&page=0", "", &p)
+		if p.Total != 1 {
+			t.Errorf("%q: %+v", method, p)
+		}
+	}
+}
+
 // A proxy takes a part of the path away and says so.
 func TestBehindProxy(t *testing.T) {
 	t.Parallel()

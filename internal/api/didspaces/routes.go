@@ -2,6 +2,7 @@ package didspaces
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/lockstep-sync/lockstep/internal/did"
@@ -68,8 +69,8 @@ func parsePath(path string) (p place, ok bool) {
 	}
 	cut("object")
 	if n := len(rest); n >= 5 && rest[n-4] == "space" && rest[n-2] == "app" {
-		space, err := did.Parse(rest[n-3])
-		app, appErr := did.Parse(rest[n-1])
+		space, err := parseSegment(rest[n-3])
+		app, appErr := parseSegment(rest[n-1])
 		if err != nil || appErr != nil {
 			return p, false
 		}
@@ -77,6 +78,16 @@ func parsePath(path string) (p place, ok bool) {
 		rest = rest[:n-4]
 	}
 	return p, cut("api") && len(rest) <= maxMount
+}
+
+// parseSegment reads the address in a segment of a path, where the colons of did:abt: may
+// be escaped.
+func parseSegment(s string) (did.Address, error) {
+	text, err := url.PathUnescape(s)
+	if err != nil {
+		return did.Address{}, err
+	}
+	return did.Parse(text)
 }
 
 // methods are those that a path takes.

@@ -58,31 +58,17 @@ type kept struct {
 	User     string          `json:"user,omitempty"`
 }
 
-// postBody begins a sync. Unknown fields are ignored: the client sends some.
-type postBody struct {
-	ActionType json.RawMessage `json:"actionType"`
-	Data       json.RawMessage `json:"data"`
-}
+// object is a JSON object of a request by the names of its fields, in their own case. What
+// nobody asks for is ignored: the client sends whatever its user gives it.
+type object map[string]json.RawMessage
 
-// putBody reports on one. The id is here, not in the path.
-type putBody struct {
-	ID         json.RawMessage `json:"id"`
-	Status     json.RawMessage `json:"status"`
-	Reason     json.RawMessage `json:"reason"`
-	ActionType json.RawMessage `json:"actionType"`
-	Data       json.RawMessage `json:"data"`
-}
-
-// dataBody is data of both.
-type dataBody struct {
-	Source       json.RawMessage `json:"source"`
-	Target       json.RawMessage `json:"target"`
-	Metadata     json.RawMessage `json:"metadata"`
-	TotalCount   json.RawMessage `json:"totalCount"`
-	ErrorCount   json.RawMessage `json:"errorCount"`
-	SuccessCount json.RawMessage `json:"successCount"`
-	Size         json.RawMessage `json:"size"`
-	Duration     json.RawMessage `json:"duration"`
+// encode writes JSON with < > & as they are.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // codeField is the code of a body with a field that is wrong.
@@ -93,20 +79,20 @@ func badField(field, must string) error {
 }
 
 // decodeObject reads a JSON object. what names it in errors.
-func decodeObject(what string, text json.RawMessage, into any) error {
+func decodeObject(what string, text json.RawMessage) (o object, err error) {
 	text = bytes.TrimSpace(text)
 	switch {
 	case len(text) == 0:
-		return badField(what, "is missing")
+		return nil, badField(what, "is missing")
 	case !json.Valid(text):
-		return invalid("BAD_JSON", what+" is no JSON", "send application/json")
+		return nil, invalid("BAD_JSON", what+" is no JSON", "send application/json")
 	case text[0] != '{':
-		return badField(what, "must be an object")
+		return nil, badField(what, "must be an object")
 	}
-	if err := json.Unmarshal(text, into); err != nil {
-		return &task.Error{Kind: task.Invalid, Code: codeField, Text: what + " cannot be read", Next: "send what the official client sends", Err: err}
+	if err := json.Unmarshal(text, &o); err != nil {
+		return nil, &task.Error{Kind: task.Invalid, Code: codeField, Text: what + " cannot be read", Next: "send what the official client sends", Err: err}
 	}
-	return nil
+	return o, nil
 }
 
 // maxText bounds names and reasons, in bytes.
@@ -131,6 +117,23 @@ func decodeText(field string, text json.RawMessage, mayLack bool) (string, error
 		return "", badField(field, "is longer than 16 KiB")
 	}
 	return s, nil
+}
+
+// maxMetadata bounds the metadata of an entry, in bytes: a page has a hundred of them, twice.
+const maxMetadata = 64 << 10
+
+// decodeMetadata reads an object of anything, which may be left out.
+func decodeMetadata(text json.RawMessage) (json.RawMessage, error) {
+	if len(text) == 0 {
+		return nil, nil
+	}
+	if _, err := decodeObject("data.metadata", text); err != nil {
+		return nil, err
+	}
+	if len(text) > maxMetadata {
+		return nil, badField("data.metadata", "is longer than 64 KiB")
+	}
+	return text, nil
 }
 
 // checkAction refuses what is no object sync. Early clients leave the field out.
@@ -173,24 +176,23 @@ func decodeNumber(field string, text json.RawMessage, fraction, mayLack bool) (v
 }
 
 // decodeFigures reads the five figures. Where mayLack is set all may be left out.
-func decodeFigures(d dataBody, mayLack bool) (f figures, err error) {
+func decodeFigures(data object, mayLack bool) (f figures, err error) {
 	var success float64
 	var given bool
 	for _, n := range []struct {
 		field     string
-		text      json.RawMessage
 		fraction  bool
 		optional  bool
 		into      *int64
 		intoFloat *float64
 	}{
-		{"data.totalCount", d.TotalCount, false, mayLack, &f.TotalCount, nil},
-		{"data.errorCount", d.ErrorCount, false, mayLack, &f.ErrorCount, nil},
-		{"data.successCount", d.SuccessCount, false, true, nil, &success},
-		{"data.size", d.Size, false, mayLack, &f.Size, nil},
-		{"data.duration", d.Duration, true, mayLack, nil, &f.Duration},
+		{"totalCount", false, mayLack, &f.TotalCount, nil},
+		{"errorCount", false, mayLack, &f.ErrorCount, nil},
+		{"successCount", false, true, nil, &success},
+		{"size", false, mayLack, &f.Size, nil},
+		{"duration", true, mayLack, nil, &f.Duration},
 	} {
-		v, ok, err := decodeNumber(n.field, n.text, n.fraction, n.optional)
+		v, ok, err := decodeNumber("data."+n.field, data[n.field], n.fraction, n.optional)
 		if err != nil {
 			return figures{}, err
 		}
@@ -199,7 +201,7 @@ func decodeFigures(d dataBody, mayLack bool) (f figures, err error) {
 		} else {
 			*n.intoFloat = v
 		}
-		if n.field == "data.successCount" {
+		if n.field == "successCount" {
 			given = ok
 		}
 	}

@@ -23,7 +23,8 @@ var (
 )
 
 // BenchmarkLists is pages of 100 over HTTP, at the beginning and at the end of what can be
-// asked for. An op is one page; p50-ms is what counts.
+// asked for; of tasks those that have had no job, and those with six and with a thousand
+// each. An op is one page; p50-ms is what counts.
 func BenchmarkLists(b *testing.B) {
 	w := newWorld(b)
 	w.want("PUT", "/_connector/c", `{"index_name":"i","service_type":"s"}`, 201)
@@ -35,14 +36,16 @@ func BenchmarkLists(b *testing.B) {
 	for _, path := range []string{
 		"/_connector/_sync_job?", "/_connector/_sync_job?status=pending", "/_connector/_sync_job?connector_id=c", "/_connector/_sync_job?connector_id=c&job_type=full",
 		"/_connector?", "/_connector?service_type=s", "/_connector?query=number",
-		"/_connector?service_type=lockstep",
 	} {
 		for _, from := range []int{0, 9_900} {
-			if from > 0 && strings.HasSuffix(path, "lockstep") {
-				continue
-			}
 			b.Run(fmt.Sprintf("%s/%d", strings.TrimPrefix(path, "/"), from), func(b *testing.B) { benchPage(b, w, path+"&from="+strconv.Itoa(from)) })
 		}
+	}
+	had := 0
+	for _, jobs := range []int{0, 6, 1_000} {
+		seedTaskJobs(b, w, had, jobs)
+		had = jobs
+		b.Run(fmt.Sprintf("_connector?service_type=lockstep/%d-jobs", jobs), func(b *testing.B) { benchPage(b, w, "/_connector?service_type=lockstep") })
 	}
 }
 
@@ -83,6 +86,26 @@ func residentMiB() float64 {
 		}
 	}
 	return 0
+}
+
+// seedTaskJobs gives every task as many jobs as that, the had first of which it has: a
+// scan, then bursts of events.
+func seedTaskJobs(b *testing.B, w *world, had, jobs int) {
+	b.Helper()
+	if jobs == had {
+		return
+	}
+	db, err := sql.Open("sqlite", "file:"+filepath.ToSlash(w.path)+"?_pragma=busy_timeout(60000)")
+	w.must(err)
+	defer func() { _ = db.Close() }()
+	_, err = db.ExecContext(b.Context(), fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+		INSERT INTO jobs (id, task, project, kind, state, started_at, closed_at, ended_at, subject)
+		SELECT k.id || '-' || i, k.num, k.project, CASE WHEN i = 1 THEN 'scan' ELSE 'events' END, 'done',
+			1000000 + i, 2000000 + i, 3000000 + i, k.id FROM n, tasks k ORDER BY i, k.num`, had+1, jobs))
+	w.must(err)
+	_, err = db.ExecContext(b.Context(), `INSERT INTO job_counts (job, shard, requested, synced, failed, ignored, unchanged, deleted, flagged, missed, bytes, unlisted)
+		SELECT num, 0, 3, 3, 0, 0, 0, 0, 0, 0, 9, 0 FROM jobs WHERE kind <> 'external' AND num NOT IN (SELECT job FROM job_counts)`)
+	w.must(err)
 }
 
 // seedLists copies one job and one connector, as they were stored, many times.

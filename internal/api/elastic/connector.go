@@ -156,11 +156,11 @@ func (a *API) getConnector(c *call) (answer, error) {
 	if k, managed, err := a.managed(c, c.id); err != nil {
 		return answer{}, err
 	} else if managed {
-		doc, err := a.managedConnector(c, k)
+		syncs, err := a.control.TaskSyncs(c.Context(), c.who, []task.ID{k.ID})
 		if err != nil {
 			return answer{}, err
 		}
-		return ok(doc)
+		return ok(a.managedConnector(k, syncs[k.ID]))
 	}
 	n, err := a.control.Connector(c.Context(), c.who, c.id)
 	if task.KindOf(err) == task.NotFound && err != nil || err == nil && n.Deleted && !deleted {

@@ -8,6 +8,8 @@
 package elastic
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"io"
@@ -160,7 +162,35 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if err != nil && !isTooLarge(err) {
 		return nil, &exception{status: http.StatusBadRequest, kind: "parse_exception", reason: "the request body ended early"}
 	}
-	return body, err
+	if err != nil || len(body) == 0 {
+		return nil, err
+	}
+	return uncompressed(body, r.Header.Get("Content-Encoding"))
+}
+
+// uncompressed is a body as it was before its client compressed it, which the official ones
+// do when they are told to. It is bounded like one that was not compressed.
+func uncompressed(body []byte, encoding string) ([]byte, error) {
+	switch strings.ToLower(strings.TrimSpace(encoding)) {
+	case "", "identity":
+		return body, nil
+	case "gzip":
+	default:
+		return nil, illegalArgument("Content-Encoding [%s] is not supported; it is gzip or none", encoding)
+	}
+	bad := &exception{status: http.StatusBadRequest, kind: "parse_exception", reason: "the request body is not compressed with gzip, or cut short"}
+	z, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, bad
+	}
+	out, err := io.ReadAll(io.LimitReader(z, MaxBody+1))
+	switch {
+	case err != nil:
+		return nil, bad
+	case len(out) > MaxBody:
+		return nil, &http.MaxBytesError{Limit: MaxBody}
+	}
+	return out, nil
 }
 
 // authenticate says who asks: ApiKey, Basic, or Bearer id:secret. The scheme may be in any

@@ -1,6 +1,7 @@
 package elastic
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 )
@@ -22,7 +23,11 @@ func ParseDate(s string) (time.Time, bool)               { return parseDate(s) }
 func FormatDate(t time.Time) string                      { return formatDate(t) }
 func Contains(s, pattern string) bool                    { return contains(s, pattern) }
 func FilterPaths(raw []byte, p []string) ([]byte, error) { return filterPaths(raw, p) }
-func Quartz(crontab string) (string, bool)               { return quartz(crontab) }
+func FilterPage(n int64, rows []json.RawMessage, p []string) ([]byte, error) {
+	return page{n, rows}.encode(p)
+}
+
+func Quartz(crontab string) (string, bool) { return quartz(crontab) }
 func CronEvery(s string, at time.Time) (time.Duration, error) {
 	c, err := parseCron(s)
 	if err != nil {

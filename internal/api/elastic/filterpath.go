@@ -10,13 +10,29 @@ import (
 // filterPaths keeps of an answer what filter_path names: dots go deeper, * is any part of
 // a name, ** any depth, and a path that begins with - is left out instead.
 func filterPaths(raw []byte, paths []string) ([]byte, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
+	v, err := decodeNumbers(raw)
+	if err != nil {
 		return nil, err
 	}
-	var keep, drop [][]string
+	keep, drop := splitPaths(paths)
+	v, kept := selected(v, keep, drop)
+	if !kept {
+		return []byte("{}"), nil
+	}
+	return encode(v)
+}
+
+// decodeNumbers reads JSON with its numbers as they are written.
+func decodeNumbers(raw []byte) (v any, err error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	err = dec.Decode(&v)
+	return v, err
+}
+
+// splitPaths returns the parts of paths by what they ask for. Without any to keep all is
+// kept.
+func splitPaths(paths []string) (keep, drop [][]string) {
 	for _, p := range paths {
 		if out, minus := strings.CutPrefix(p, "-"); minus {
 			drop = append(drop, strings.Split(out, "."))
@@ -27,11 +43,7 @@ func filterPaths(raw []byte, paths []string) ([]byte, error) {
 	if len(keep) == 0 {
 		keep = [][]string{{"**"}}
 	}
-	v, kept := selected(v, keep, drop)
-	if !kept {
-		return []byte("{}"), nil
-	}
-	return encode(v)
+	return keep, drop
 }
 
 // selected returns the part of v that the paths keep; kept is false when there is none.

@@ -1,6 +1,7 @@
 package elastic_test
 
 import (
+	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -31,6 +32,54 @@ func TestAuthentication(t *testing.T) {
 		if want == 401 && len(r.header["Www-Authenticate"]) != 3 {
 			t.Errorf("%q: the ways in are %q", header, r.header["Www-Authenticate"])
 		}
+	}
+}
+
+// Programs delete the index of a connector when they are done; there is none.
+func TestIndicesAreNotThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for query, status := range map[string]int{
+		"": 404, "?timeout=30s&master_timeout=30s&allow_no_indices=true&expand_wildcards=all": 404, "?ignore_unavailable=false": 404,
+		"?ignore_unavailable=true": 200, "?ignore_unavailable=perhaps": 400, "?frm=1": 400,
+	} {
+		w.want("DELETE", "/some-index"+query, "", status)
+	}
+}
+
+// The official clients compress what they send when they are told to.
+func TestCompressedBodies(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.want("PUT", "/_connector/c", "", 201)
+	squeeze := func(text string) string {
+		var b strings.Builder
+		z := gzip.NewWriter(&b)
+		_, err := z.Write([]byte(text))
+		w.must(err)
+		w.must(z.Close())
+		return b.String()
+	}
+	done := squeeze(`{"last_sync_status":"completed"}`)
+	for what, c := range map[string]struct {
+		encoding, body string
+		status         int
+	}{
+		"gzip":       {"gzip", done, 200},
+		"another":    {"GZIP", squeeze(`{"last_indexed_document_count":7}`), 200},
+		"none":       {"identity", `{}`, 200},
+		"a bomb":     {"gzip", squeeze(`{"last_sync_error":"` + strings.Repeat("x", elastic.MaxBody) + `"}`), 413},
+		"cut short":  {"gzip", done[:len(done)-4], 400},
+		"is not":     {"gzip", `{}`, 400},
+		"not spoken": {"br", done, 400},
+	} {
+		r := w.do("operator", "PUT", "/_connector/c/_last_sync", c.body, "Content-Encoding", c.encoding)
+		if r.status != c.status || !json.Valid(r.body) {
+			t.Errorf("%s: %d %s", what, r.status, r.body)
+		}
+	}
+	if doc := w.want("GET", "/_connector/c", "", 200); doc["last_sync_status"] != "completed" || fmt.Sprint(doc["last_indexed_document_count"]) != "7" {
+		t.Errorf("the connector is %v", doc)
 	}
 }
 

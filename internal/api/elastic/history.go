@@ -28,15 +28,36 @@ func mentions(set map[string]any, names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { _, told := set[name]; return told })
 }
 
-// lastExt is what is kept beside such a job: what it is told by.
+// lastExt is what is kept beside such a job: what it is told by. The document of a
+// connector holds the times of syncs before, too, until the one that runs tells its own.
 type lastExt struct {
 	Synced      string `json:"last_synced,omitempty"`
 	Scheduled   string `json:"last_sync_scheduled_at,omitempty"`
 	Incremental string `json:"last_incremental_sync_scheduled_at,omitempty"`
+	// Before is the last_synced of the sync before.
+	Before string `json:"before,omitempty"`
 }
 
-func lastExtOf(doc document) lastExt {
-	return lastExt{doc.text("last_synced"), doc.text("last_sync_scheduled_at"), doc.text("last_incremental_sync_scheduled_at")}
+// synced is when the sync itself says that it ended; empty: it has not said.
+func (e lastExt) synced() string {
+	if e.Synced == e.Before {
+		return ""
+	}
+	return e.Synced
+}
+
+// due is the later of the schedules, that of the sync which runs; zero: none was told.
+func (e lastExt) due() (due time.Time) {
+	for _, at := range []string{e.Scheduled, e.Incremental} {
+		if t, ok := parseDate(at); ok && t.After(due) {
+			due = t
+		}
+	}
+	return due
+}
+
+func lastExtOf(doc document, before string) lastExt {
+	return lastExt{doc.text("last_synced"), doc.text("last_sync_scheduled_at"), doc.text("last_incremental_sync_scheduled_at"), before}
 }
 
 // tellHistory records the sync that a connector tells of: reports of one sync are one job.
@@ -70,7 +91,7 @@ func (a *API) tellHistory(c *call, doc document, set map[string]any) error {
 		case told != nil || last.ID != "" && (sameSync(last, doc, set) || sameSync(last, now, set)):
 			id, err = last.ID, a.retell(c, last.ID, now)
 		default:
-			id, err = a.tell(c, now, n.Name, last.ID)
+			id, err = a.tell(c, now, n.Name, last)
 		}
 		if err != nil {
 			return err
@@ -92,10 +113,12 @@ func (a *API) lastTold(c *call) (j history.ExternalJob, err error) {
 }
 
 // tell begins a job that follows the last.
-func (a *API) tell(c *call, doc document, name string, last task.JobID) (task.JobID, error) {
-	var next history.ExternalJob
-	a.recordLast(&next, doc)
-	id := lastID(c, lastExtOf(doc), next.State, last)
+func (a *API) tell(c *call, doc document, name string, last history.ExternalJob) (task.JobID, error) {
+	was := toldBy(last)
+	key := lastExtOf(doc, was.Synced)
+	next := history.ExternalJob{Job: task.Job{StartedAt: a.startOf(key, was, lastState(doc))}}
+	a.recordLast(&next, doc, key)
+	id := lastID(c, key, next.State, last.ID)
 	_, err := a.control.ReportExternal(c.Context(), c.who, history.ExternalReport{
 		ID: id, Subject: c.id, Name: name, Type: reported, Status: next.Status, State: next.State, Counts: next.Counts,
 		StartedAt: next.StartedAt, EndedAt: next.EndedAt, Why: next.Why, Ext: next.Ext[task.Elastic],
@@ -106,9 +129,34 @@ func (a *API) tell(c *call, doc document, name string, last task.JobID) (task.Jo
 	return id, err
 }
 
+// startOf is when a sync began: when it was scheduled, if the one before was not by the same
+// schedule. Else it begins now, or its end is all that is known of it.
+func (a *API) startOf(key, was lastExt, state task.JobState) (start time.Time) {
+	for _, at := range [][2]string{{key.Scheduled, was.Scheduled}, {key.Incremental, was.Incremental}} {
+		if t, ok := parseDate(at[0]); ok && at[0] != at[1] && t.After(start) {
+			start = t
+		}
+	}
+	if start.IsZero() && state.Ended() {
+		start, _ = parseDate(key.synced())
+	}
+	if start.IsZero() {
+		start = a.now()
+	}
+	return start.Truncate(time.Microsecond)
+}
+
+// toldBy is what a job was told by; nothing when there is none.
+func toldBy(j history.ExternalJob) (was lastExt) {
+	if json.Unmarshal(j.Ext[task.Elastic], &was) != nil { // it is of our own making
+		return lastExt{}
+	}
+	return was
+}
+
 func (a *API) retell(c *call, id task.JobID, doc document) error {
 	_, err := a.control.UpdateExternal(c.Context(), c.who, id, func(j *history.ExternalJob) error {
-		a.recordLast(j, doc)
+		a.recordLast(j, doc, lastExtOf(doc, toldBy(*j).Before))
 		return nil
 	})
 	return err
@@ -125,17 +173,15 @@ func (a *API) retell(c *call, id task.JobID, doc document) error {
 //	ended      has the first last_synced, and no status         yes: it completes
 //	ended      anything else                                    no
 func sameSync(j history.ExternalJob, doc document, set map[string]any) bool {
-	key := lastExtOf(doc)
-	var was lastExt
-	if err := json.Unmarshal(j.Ext[task.Elastic], &was); err != nil {
-		return false
-	}
+	was := toldBy(j)
+	key := lastExtOf(doc, was.Before)
 	ends := lastState(doc).Ended()
 	if !j.State.Ended() {
-		return ends || !mentions(set, "last_sync_status") || was.Scheduled == "" || was.Scheduled == key.Scheduled
+		began := was.due()
+		return ends || !mentions(set, "last_sync_status") || began.IsZero() || !key.due().After(began)
 	}
 	status := mentions(set, "last_sync_status")
-	return ends && (was == key || !status && !mentions(set, "last_synced") || !status && was.Synced == "")
+	return ends && (was == key || !status && !mentions(set, "last_synced") || !status && was.synced() == "")
 }
 
 // lastState is what the history calls the state that a connector's document tells.
@@ -152,9 +198,9 @@ func lastState(doc document) task.JobState {
 // lastWords are the words for states that no status was told of.
 var lastWords = map[task.JobState]string{task.JobFailed: "error", task.JobDone: "completed"}
 
-// recordLast fills a job of the history with what a connector's document tells.
-func (a *API) recordLast(j *history.ExternalJob, doc document) {
-	key := lastExtOf(doc)
+// recordLast fills a job of the history with what a connector's document tells, by these
+// times.
+func (a *API) recordLast(j *history.ExternalJob, doc document, key lastExt) {
 	j.Type, j.State, j.Status, j.Why = reported, lastState(doc), doc.text("last_sync_status"), ""
 	if j.Status == "" {
 		j.Status = lastWords[j.State]
@@ -166,23 +212,17 @@ func (a *API) recordLast(j *history.ExternalJob, doc document) {
 	was := j.EndedAt
 	j.EndedAt = time.Time{}
 	if j.State.Ended() {
-		if t, ok := parseDate(key.Synced); ok {
+		if t, ok := parseDate(key.synced()); ok {
 			j.EndedAt = t.Truncate(time.Microsecond)
 		} else if j.EndedAt = was; was.IsZero() {
 			j.EndedAt = a.now().Truncate(time.Microsecond)
 		}
 	}
-	if j.StartedAt.IsZero() {
-		j.StartedAt = a.now().Truncate(time.Microsecond)
-		for _, at := range []string{key.Scheduled, key.Incremental, key.Synced} {
-			if t, ok := parseDate(at); ok {
-				j.StartedAt = t.Truncate(time.Microsecond)
-				break
-			}
-		}
+	if j.State.Ended() && j.StartedAt.After(j.EndedAt) { // the clocks of two machines, or a report long after
+		j.StartedAt = j.EndedAt
 	}
 	raw, err := json.Marshal(key)
-	if err != nil { // three texts encode
+	if err != nil { // texts encode
 		raw = []byte("{}")
 	}
 	j.Ext = map[task.Dialect][]byte{task.Elastic: raw}

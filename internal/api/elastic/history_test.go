@@ -2,9 +2,12 @@ package elastic_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/lockstep-sync/lockstep/internal/control"
 	"github.com/lockstep-sync/lockstep/internal/history"
@@ -78,7 +81,7 @@ func TestLastSyncTellsHistory(t *testing.T) {
 	}
 	subject, err := w.control.ExternalSubject(t.Context(), w.elasticViewer(), "c")
 	w.must(err)
-	if subject.Name != "Books" || !subject.SucceededAt.Equal(time.Date(2024, 11, 9, 17, 0, 0, 0, time.UTC)) {
+	if age := subject.SucceededAt.Sub(clockStart); subject.Name != "Books" || age < 0 || age > time.Hour { // of these years none has come yet
 		t.Errorf("the subject is %+v", subject)
 	}
 }
@@ -191,20 +194,64 @@ func TestManagedIsTrue(t *testing.T) {
 	if ids, _ := w.ids("/_connector/_sync_job?status=canceled&job_type=full"); len(ids) != 1 || ids[0] != scan {
 		t.Errorf("canceled jobs are %v", ids)
 	}
+	// The jobs of a task that was deleted stay, like those of a connector.
+	_, err = w.control.StopTask(t.Context(), w.operator(), string(k.ID))
+	w.must(err)
+	w.must(w.control.DeleteTask(t.Context(), w.operator(), string(k.ID)))
+	w.want("GET", path, "", 404)
+	if ids, total := w.ids("/_connector/_sync_job?connector_id=" + string(k.ID)); len(ids) != 2 || total != "2" {
+		t.Errorf("jobs of the deleted task are %v of %s", ids, total)
+	}
+	if r := w.do("operator", "GET", "/_connector/_sync_job/"+scan, ""); r.status != 200 || strings.Contains(string(r.body), `"0001-`) {
+		t.Errorf("a job of the deleted task: %d %s", r.status, r.body)
+	}
+}
+
+// A scan may end after many jobs that began later.
+func TestScanThatEndsLast(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	k := w.addTask("books")
+	path := "/_connector/" + string(k.ID)
+	scan := "/_connector/_sync_job/" + w.want("POST", "/_connector/_sync_job", `{"id":"`+string(k.ID)+`"}`, 201)["id"].(string)
+	for i := range 6 {
+		r, err := w.control.AcceptEvents(t.Context(), w.operator(), string(k.ID), []queue.Entry{{Key: fmt.Sprint("k", i)}})
+		w.must(err)
+		w.settle(func(r queue.Record) queue.Settlement {
+			return queue.Settlement{Record: r, Outcome: task.Synced, Reason: task.Copied, Size: 3}
+		})
+		w.must(w.db.CloseJob(t.Context(), r.Job))
+		_, err = w.db.EndJobs(t.Context())
+		w.must(err)
+	}
+	w.want("PUT", scan+"/_cancel", "", 200)
+	doc := w.want("GET", path, "", 200)
+	if end := w.want("GET", scan, "", 200)["completed_at"]; end == nil || doc["last_synced"] != end || doc["last_sync_status"] != "completed" {
+		t.Errorf("the scan ended at %v, last_synced is %v, the latest job %v", end, doc["last_synced"], doc["last_sync_status"])
+	}
+	row := w.want("GET", "/_connector?service_type=lockstep", "", 200)["results"].([]any)[0].(map[string]any)
+	delete(row, "last_seen")
+	delete(doc, "last_seen")
+	if d := cmp.Diff(doc, row); d != "" {
+		t.Errorf("the list says other things of the task: %s", d)
+	}
 }
 
 // Of reports made at once the history loses none either: it says what the connector says.
 func TestReportsAtOnceTellHistory(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for i := range 8 {
-		id := fmt.Sprint("c", i)
-		w.want("PUT", "/_connector/"+id, "", 201)
+	for i := range 16 {
+		id, round := fmt.Sprint("c", i%4), i/4
+		if round == 0 {
+			w.want("PUT", "/_connector/"+id, "", 201)
+		}
 		w.want("PUT", "/_connector/"+id+"/_last_sync", `{"last_sync_status":"in_progress"}`, 200)
+		ended := time.Date(2024, 11, 9, 15+round, 10, 0, 0, time.UTC)
 		var wg sync.WaitGroup
 		for _, body := range []string{
-			`{"last_indexed_document_count":7}`, `{"last_deleted_document_count":2}`, `{"last_sync_error":"boom"}`,
-			`{"last_sync_status":"error"}`, `{"last_synced":"2024-11-09T15:10:00Z"}`,
+			fmt.Sprintf(`{"last_indexed_document_count":%d}`, 7+round), `{"last_deleted_document_count":2}`, fmt.Sprintf(`{"last_sync_error":"boom %d"}`, round),
+			`{"last_sync_status":"error"}`, fmt.Sprintf(`{"last_synced":%q}`, ended.Format(time.RFC3339)),
 		} {
 			wg.Go(func() {
 				if r := w.do("operator", "PUT", "/_connector/"+id+"/_last_sync", body); r.status != 200 {
@@ -214,12 +261,11 @@ func TestReportsAtOnceTellHistory(t *testing.T) {
 		}
 		wg.Wait()
 		jobs := w.told(id)
-		if len(jobs) != 1 {
-			t.Fatalf("%d jobs of one sync: %+v", len(jobs), jobs)
+		if len(jobs) != round+1 {
+			t.Fatalf("%d jobs of %d syncs: %+v", len(jobs), round+1, jobs)
 		}
-		j := jobs[0]
-		if want := (task.Counts{Requested: 9, Synced: 9, Deleted: 2}); j.Counts != want || j.Status != "error" || j.Why != "boom" ||
-			!j.EndedAt.Equal(time.Date(2024, 11, 9, 15, 10, 0, 0, time.UTC)) {
+		j, n := jobs[0], int64(9+round)
+		if want := (task.Counts{Requested: n, Synced: n, Deleted: 2}); j.Counts != want || j.Status != "error" || j.Why != fmt.Sprint("boom ", round) || !j.EndedAt.Equal(ended) {
 			t.Errorf("the history says %+v", j)
 		}
 	}
@@ -237,5 +283,91 @@ func TestSyncsWithoutTimes(t *testing.T) {
 		if len(jobs) != i+1 || jobs[0].Status != "completed" {
 			t.Fatalf("after sync %d: %d jobs, %+v", i+1, len(jobs), jobs)
 		}
+	}
+}
+
+// The document of a connector still holds the times of the sync before when the next one
+// runs: they are not those of the next, and what a program tells in several reports is one
+// sync each time.
+func TestEverySyncHasTimesOfItsOwn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.want("PUT", "/_connector/c", "", 201)
+	hour := func(n int) time.Time { return time.Date(2001, 2, 4, n, 0, 0, 0, time.UTC) }
+	tell := func(format string, args ...any) {
+		w.want("PUT", "/_connector/c/_last_sync", fmt.Sprintf(format, args...), 200)
+	}
+	for i := range 3 {
+		tell(`{"last_sync_status":"in_progress"}`)
+		tell(`{"last_sync_status":"completed"}`)
+		tell(`{"last_synced":%q}`, hour(i).Format(time.RFC3339))
+		tell(`{"last_indexed_document_count":%d}`, i)
+		jobs := w.told("c")
+		if len(jobs) != i+1 {
+			t.Fatalf("after sync %d: %d jobs", i+1, len(jobs))
+		}
+		if j := jobs[0]; !j.EndedAt.Equal(hour(i)) || j.StartedAt.Sub(clockStart) > time.Hour || j.Counts.Synced != int64(i) {
+			t.Errorf("sync %d is %+v", i+1, j)
+		}
+	}
+	// One that does not say when it ended has ended now.
+	tell(`{"last_sync_status":"in_progress"}`)
+	tell(`{"last_sync_status":"completed"}`)
+	if j := w.told("c")[0]; j.EndedAt.Before(j.StartedAt) || j.EndedAt.Before(clockStart) || j.EndedAt.Sub(clockStart) > time.Hour {
+		t.Errorf("a sync without last_synced is %+v", j)
+	}
+	// An incremental sync begins by its own schedule, and a later one is another.
+	tell(`{"last_sync_status":"in_progress","last_sync_scheduled_at":%q}`, hour(5).Format(time.RFC3339))
+	tell(`{"last_sync_status":"completed","last_synced":%q}`, hour(6).Format(time.RFC3339))
+	for i := 7; i < 9; i++ {
+		tell(`{"last_sync_status":"in_progress","last_incremental_sync_scheduled_at":%q}`, hour(i).Format(time.RFC3339))
+		if jobs := w.told("c"); len(jobs) != i-1 || !jobs[0].StartedAt.Equal(hour(i)) {
+			t.Errorf("%d jobs, the incremental sync of %v is %+v", len(jobs), hour(i), jobs[0])
+		}
+	}
+	// Whatever a program says, nothing ends before it begins.
+	tell(`{"last_sync_status":"error","last_synced":%q}`, hour(1).Format(time.RFC3339))
+	if j := w.told("c")[0]; j.StartedAt.After(j.EndedAt) || !j.EndedAt.Equal(hour(1)) {
+		t.Errorf("the failed sync is %+v", j)
+	}
+}
+
+// A job ends after it began, whatever its program told of when it was seen, and however
+// often it is claimed.
+func TestJobsEndAfterTheyBegan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.want("PUT", "/_connector/c", `{"index_name":"i","service_type":"s"}`, 201)
+	id := w.want("POST", "/_connector/_sync_job", `{"id":"c"}`, 201)["id"].(string)
+	put := func(call, body string) { w.want("PUT", "/_connector/_sync_job/"+id+call, body, 200) }
+	put("/_cancel", "")
+	put("/_claim", `{"worker_hostname":"h"}`)
+	put("/_stats", `{"deleted_document_count":0,"indexed_document_count":0,"indexed_document_volume":0,"last_seen":"1999-01-02T10:00:00Z"}`)
+	put("/_error", `{"error":"boom <&>"}`)
+	job := func() task.Job {
+		t.Helper()
+		j, err := w.control.Job(t.Context(), w.operator(), task.JobID(id))
+		w.must(err)
+		if j.State != task.JobFailed || j.EndedAt.Before(j.StartedAt) {
+			t.Errorf("the job is %s from %v to %v", j.State, j.StartedAt, j.EndedAt)
+		}
+		return j
+	}
+	ended := job().EndedAt
+	// Stats that change nothing are not written.
+	stats := `{"deleted_document_count":1,"indexed_document_count":1,"indexed_document_volume":1,"last_seen":"1999-01-02T10:00:00Z"}`
+	put("/_stats", stats)
+	written := func() time.Time {
+		jobs, _, err := w.control.ExternalJobs(t.Context(), w.elasticViewer(), history.ExternalFilter{Origin: task.Elastic, Subject: "c"}, 0, 1)
+		w.must(err)
+		return jobs[0].ChangedAt
+	}
+	before := written()
+	if put("/_stats", stats); !written().Equal(before) {
+		t.Error("stats that change nothing are written")
+	}
+	put("/_check_in", "")
+	if again := job().EndedAt; !again.Equal(ended) {
+		t.Errorf("a check-in moves the end of a job from %v to %v", ended, again)
 	}
 }

@@ -157,12 +157,12 @@ func (a *API) jobRow(c *call, j history.ExternalJob, tasks map[string]task.Task)
 }
 
 // jobFilter reads the query of a list of jobs.
-func (a *API) jobFilter(c *call) (f history.ExternalFilter, from, size int, err error) {
-	if from, size, err = c.params.page(); err != nil {
+func jobFilter(p params) (f history.ExternalFilter, from, size int, err error) {
+	if from, size, err = p.page(); err != nil {
 		return f, 0, 0, err
 	}
 	f = history.ExternalFilter{Origin: task.Elastic, Managed: true, Types: jobTypes}
-	if types := c.params.list("job_type"); len(types) > 0 {
+	if types := p.list("job_type"); len(types) > 0 {
 		for _, t := range types {
 			if !slices.Contains(jobTypes, t) {
 				return f, 0, 0, illegalArgument("Unknown ConnectorSyncJobType: %s", t)
@@ -170,29 +170,22 @@ func (a *API) jobFilter(c *call) (f history.ExternalFilter, from, size int, err 
 		}
 		f.Types = types
 	}
-	if s, given := c.params.last("status"); given && s != "" {
+	if s, given := p.last("status"); given && s != "" {
 		if !slices.Contains(syncStates, s) {
 			return f, 0, 0, illegalArgument("Unknown ConnectorSyncStatus: %s", s)
 		}
 		f.Statuses = []string{s}
 	}
-	id, _ := c.params.last("connector_id")
-	if id == "" {
-		return f, from, size, nil
+	if id, _ := p.last("connector_id"); id != "" {
+		// A connector or a task; one that was deleted, too, whose jobs stay.
+		f.Subject, f.Task, f.Managed = id, task.ID(id), task.ID(id).Valid()
 	}
-	if k, managed, err := a.managed(c, id); err != nil {
-		return f, 0, 0, err
-	} else if managed {
-		f.Origin, f.Task = "", k.ID
-		return f, from, size, nil
-	}
-	f.Managed, f.Subject = false, id
 	return f, from, size, nil
 }
 
 // listJobs answers a page of jobs, those made last first.
 func (a *API) listJobs(c *call) (answer, error) {
-	f, from, size, err := a.jobFilter(c)
+	f, from, size, err := jobFilter(c.params)
 	if err != nil {
 		return answer{}, err
 	}
@@ -207,7 +200,7 @@ func (a *API) listJobs(c *call) (answer, error) {
 		if err != nil {
 			return answer{}, err
 		}
-		out.Results = append(out.Results, raw)
+		out.results = append(out.results, raw)
 	}
 	return ok(out)
 }
@@ -233,7 +226,7 @@ func managedWrite(j history.ExternalJob) *exception {
 
 // deleteJobsOf removes all sync jobs of the connector of a call.
 func (a *API) deleteJobsOf(c *call) error {
-	f := history.ExternalFilter{Origin: task.Elastic, Subject: c.id, Types: jobTypes}
+	f := history.ExternalFilter{Origin: task.Elastic, Subject: c.id, Types: jobTypes, Bare: true}
 	for {
 		rows, _, err := a.control.ExternalJobs(c.Context(), c.who, f, 0, 100)
 		if err != nil || len(rows) == 0 {

@@ -60,9 +60,10 @@ func (a *API) updateJob(c *call, f func(doc document) error) (answer, error) {
 		}
 		if word = "updated"; bytes.Equal(after, before) {
 			word = "noop"
+			return nil
 		}
 		j.Ext[task.Elastic] = after
-		record(j, doc)
+		a.record(j, doc)
 		return nil
 	})
 	if err != nil {
@@ -71,22 +72,25 @@ func (a *API) updateJob(c *call, f func(doc document) error) (answer, error) {
 	return result(word)
 }
 
-// record tells the history what the document of a job says.
-func record(j *history.ExternalJob, doc document) {
+// record tells the history what the document of a job says. A job that fails ends now: its
+// last_seen is what its program told, and completed_at may be of an end before it was
+// claimed again.
+func (a *API) record(j *history.ExternalJob, doc document) {
+	ended := j.State.Ended()
 	j.Status = doc.text("status")
 	j.State = jobStates[j.Status]
 	j.Why = doc.text("error")
-	j.EndedAt = time.Time{}
-	if j.State.Ended() {
-		for _, name := range []string{"completed_at", "canceled_at", "last_seen"} {
-			if t, ok := parseDate(doc.text(name)); ok {
-				j.EndedAt = t.Truncate(time.Microsecond)
-				break
-			}
-		}
-	}
 	if t, ok := parseDate(doc.text("started_at")); ok {
 		j.StartedAt = t.Truncate(time.Microsecond)
+	}
+	switch {
+	case !j.State.Ended():
+		j.EndedAt = time.Time{}
+	case !ended:
+		j.EndedAt = a.now().Truncate(time.Microsecond)
+		if j.EndedAt.Before(j.StartedAt) { // it begins when it was last seen, or after
+			j.EndedAt = j.StartedAt
+		}
 	}
 	j.Counts = documents(doc.count("indexed_document_count"), doc.count("deleted_document_count"))
 	// Volumes are in MiB.

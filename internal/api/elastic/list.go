@@ -2,15 +2,81 @@ package elastic
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/lockstep-sync/lockstep/internal/history"
+	"github.com/lockstep-sync/lockstep/internal/task"
 )
 
-// page is the answer of a list.
+// page is the answer of a list. Its documents are long, so they are filtered one by one
+// and put together once.
 type page struct {
-	Count   int64             `json:"count"`
-	Results []json.RawMessage `json:"results"`
+	count   int64
+	results []json.RawMessage
+}
+
+// encode writes a page, or what the paths of filter_path keep of it.
+func (p page) encode(paths []string) ([]byte, error) {
+	if len(paths) > 0 {
+		return p.filtered(splitPaths(paths))
+	}
+	return p.join(true, true), nil
+}
+
+// join puts a page together, with its count, its results or both.
+func (p page) join(count, results bool) []byte {
+	size := 64
+	for _, r := range p.results {
+		size += len(r) + 1
+	}
+	out := append(make([]byte, 0, size), '{')
+	if count {
+		out = strconv.AppendInt(append(out, `"count":`...), p.count, 10)
+	}
+	if results {
+		if count {
+			out = append(out, ',')
+		}
+		out = append(out, `"results":[`...)
+		for i, r := range p.results {
+			if i > 0 {
+				out = append(out, ',')
+			}
+			out = append(out, r...)
+		}
+		out = append(out, ']')
+	}
+	return append(out, '}')
+}
+
+// filtered is what selected keeps of a page.
+func (p page) filtered(keep, drop [][]string) ([]byte, error) {
+	_, count := selected(map[string]any{"count": p.count}, keep, drop)
+	within, ends := step(keep, "results")
+	out, gone := step(drop, "results")
+	if ends {
+		within = [][]string{{"**"}}
+	}
+	if gone || len(within) == 0 {
+		return page{count: p.count}.join(count, false), nil
+	}
+	left := page{count: p.count}
+	for _, r := range p.results {
+		v, err := decodeNumbers(r)
+		if err != nil {
+			return nil, err
+		}
+		v, kept := selected(v, within, out)
+		if !kept {
+			continue
+		}
+		if r, err = encode(v); err != nil {
+			return nil, err
+		}
+		left.results = append(left.results, r)
+	}
+	return left.join(count, len(left.results) > 0 || len(p.results) == 0 && anyDepth(within)), nil
 }
 
 // connectorFilter reads the query of a list of connectors.
@@ -89,18 +155,28 @@ func (a *API) listConnectors(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	var ids []task.ID
+	for _, row := range rows {
+		if row.Task != nil {
+			ids = append(ids, row.Task.ID)
+		}
+	}
+	syncs, err := a.control.TaskSyncs(c.Context(), c.who, ids)
+	if err != nil {
+		return answer{}, err
+	}
 	out := page{total, make([]json.RawMessage, 0, len(rows))}
 	for _, row := range rows {
 		var raw json.RawMessage
 		if row.Task == nil {
 			raw, err = withID(row.Connector.ID, row.Connector.Doc)
 		} else {
-			raw, err = a.managedRow(c, *row.Task)
+			raw, err = encode(a.managedConnector(*row.Task, syncs[row.Task.ID]))
 		}
 		if err != nil {
 			return answer{}, err
 		}
-		out.Results = append(out.Results, raw)
+		out.results = append(out.results, raw)
 	}
 	return ok(out)
 }

@@ -1,7 +1,9 @@
 package elastic_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -9,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/lockstep-sync/lockstep/internal/api/elastic"
 )
 
 // ids returns the ids of a list's page and its total.
@@ -154,6 +158,81 @@ func TestDeletingJobsCanBeRepeated(t *testing.T) {
 	wg.Wait()
 	if r := w.do("operator", "DELETE", "/_connector/c?delete_sync_jobs=true", ""); left() != "0" {
 		t.Errorf("%s jobs are left after %d %s", left(), r.status, r.body)
+	}
+}
+
+// A page that is filtered row by row is what filtering it whole makes.
+func TestPagesAreFilteredByRow(t *testing.T) {
+	t.Parallel()
+	for _, rows := range [][]json.RawMessage{nil, {json.RawMessage(`{"id":"a","f":{"x":1,"y":[]}}`), json.RawMessage(`{"id":"b"}`)}} {
+		whole, err := elastic.FilterPage(7, rows, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, paths := range [][]string{
+			{"count"},
+			{"results"},
+			{"results.id"},
+			{"results.f.x", "count"},
+			{"*"},
+			{"**"},
+			{"**.x"},
+			{"re*.f"},
+			{"nothing"},
+			{"results.nothing"},
+			{"**.results"},
+			{"-count"},
+			{"-results"},
+			{"-results.id"},
+			{"-**.x"},
+			{"results", "-results.f"},
+			{"-*"},
+			{"results.**"},
+			{"results.*"},
+			{"count.x"},
+			{"-results.*"},
+		} {
+			want, err := elastic.FilterPaths(whole, paths)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := elastic.FilterPage(7, rows, paths); err != nil || string(got) != string(want) {
+				t.Errorf("%d rows, %q: %s, %v, want %s", len(rows), paths, got, err, want)
+			}
+		}
+	}
+}
+
+// However large documents are, a page of them is bounded, and all of them can be read and
+// deleted.
+func TestPagesAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	large := `{"sync_cursor":{"at":"` + strings.Repeat("<", elastic.MaxBody-10_000) + `"}}`
+	for i := range 5 {
+		path := fmt.Sprint("/_connector/c", i)
+		w.want("PUT", path, `{"service_type":"s","index_name":"i`+fmt.Sprint(i)+`"}`, 201)
+		w.want("PUT", path+"/_last_sync", large, 200)
+		w.want("POST", "/_connector/_sync_job", `{"id":"c0"}`, 201)
+	}
+	for _, list := range []string{"/_connector?", "/_connector/_sync_job?"} {
+		got := w.want("GET", list, "", 400)["error"].(map[string]any)["reason"]
+		if got != "the rows of the page have more than 16 MiB; ask for fewer with size" {
+			t.Errorf("%s: %v", list, got)
+		}
+		if ids, total := w.ids(list + "size=2&from=3"); len(ids) != 2 || total != "5" {
+			t.Errorf("%s: %v of %s", list, ids, total)
+		}
+		if ids, _ := w.ids(list + "size=1&pretty&filter_path=count,results.id"); len(ids) != 1 {
+			t.Errorf("%s: %v", list, ids)
+		}
+		if body := w.do("viewer", "GET", list+"size=1&pretty", "").body; bytes.Contains(body, []byte("\n")) {
+			t.Errorf("%s: %d bytes are indented", list, len(body))
+		}
+	}
+	w.want("DELETE", "/_connector/c0?delete_sync_jobs=true", "", 200)
+	if ids, total := w.ids("/_connector/_sync_job"); len(ids) != 0 || total != "0" {
+		t.Errorf("jobs are left: %v of %s", ids, total)
 	}
 }
 

@@ -1,7 +1,6 @@
 package elastic
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -40,17 +39,8 @@ func (a *API) refuseManaged(c *call, id string) error {
 	return badState("Connector [%s] is managed by Lockstep: it stands for task [%s], which is changed through /api/v1 or the command line.", id, k.Name)
 }
 
-// managedRow is a task in a list.
-func (a *API) managedRow(c *call, k task.Task) (json.RawMessage, error) {
-	doc, err := a.managedConnector(c, k)
-	if err != nil {
-		return nil, err
-	}
-	return encode(doc)
-}
-
 // managedConnector is the document of a task, with its id.
-func (a *API) managedConnector(c *call, k task.Task) (document, error) {
+func (a *API) managedConnector(k task.Task, sync history.TaskSync) document {
 	doc := newConnector(k.CreatedAt.Truncate(time.Millisecond))
 	doc.merge(map[string]any{
 		"id": string(k.ID), "name": k.Name, "index_name": history.ManagedIndexPrefix + string(k.ID),
@@ -65,18 +55,16 @@ func (a *API) managedConnector(c *call, k task.Task) (document, error) {
 	if cron, ok := quartz(k.Options.Schedule.Cron); ok {
 		doc.merge(map[string]any{"scheduling": map[string]any{fullSync: map[string]any{"enabled": k.State == task.Active, "interval": cron}}})
 	}
-	jobs, _, err := a.control.ExternalJobs(c.Context(), c.who, history.ExternalFilter{Managed: true, Task: k.ID}, 0, 5)
-	if err != nil || len(jobs) == 0 {
-		return doc, err
+	if sync.Latest.ID != "" {
+		managedLast(doc, sync)
 	}
-	a.managedLast(doc, jobs)
-	return doc, nil
+	return doc
 }
 
 // managedLast sets the last_* fields of a task: how its latest job stands, what it has
-// done so far, and when a job ended last. jobs are the newest first.
-func (a *API) managedLast(doc document, jobs []history.ExternalJob) {
-	last := jobs[0]
+// done so far, and when a job ended last.
+func managedLast(doc document, sync history.TaskSync) {
+	last := sync.Latest
 	doc["last_sync_status"] = last.Status
 	doc["last_indexed_document_count"] = number(last.Counts.Synced - last.Counts.Deleted)
 	doc["last_deleted_document_count"] = number(last.Counts.Deleted)
@@ -88,14 +76,8 @@ func (a *API) managedLast(doc document, jobs []history.ExternalJob) {
 	if why := failure(last); why != "" {
 		doc["last_sync_error"] = why
 	}
-	var ended time.Time
-	for _, j := range jobs {
-		if j.EndedAt.After(ended) {
-			ended = j.EndedAt
-		}
-	}
-	if !ended.IsZero() {
-		doc["last_synced"] = formatDate(ended)
+	if !sync.EndedAt.IsZero() {
+		doc["last_synced"] = formatDate(sync.EndedAt)
 	}
 }
 
@@ -112,14 +94,18 @@ func failure(j history.ExternalJob) string {
 	return fmt.Sprintf("%d objects failed; see: lockstep status", j.Counts.Failed)
 }
 
-// managedJob is the document of a task's job, without its id.
+// managedJob is the document of a task's job, without its id. k is the zero Task when the
+// task was deleted.
 func managedJob(k task.Task, j history.ExternalJob) document {
-	at := formatDate(j.StartedAt)
+	at, made := formatDate(j.StartedAt), k.CreatedAt
+	if k.ID == "" {
+		made = j.StartedAt
+	}
 	seen := j.ChangedAt
 	doc := document{
 		"connector": map[string]any{
 			"id": j.Subject, "index_name": history.ManagedIndexPrefix + j.Subject, "service_type": history.ManagedServiceType,
-			"configuration": map[string]any{}, "filtering": newFilter(k.CreatedAt.Truncate(time.Millisecond)),
+			"configuration": map[string]any{}, "filtering": newFilter(made.Truncate(time.Millisecond)),
 		},
 		"created_at": at, "started_at": at, "job_type": j.Type, "status": j.Status, "trigger_method": "on_demand", "metadata": map[string]any{},
 		"indexed_document_count": number(j.Counts.Synced - j.Counts.Deleted), "deleted_document_count": number(j.Counts.Deleted),

@@ -126,16 +126,19 @@ func readNode(raw []byte) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if at := r.next(); at < len(raw) {
+	if at := r.skip(" \t\r\n"); at < len(raw) {
 		return nil, unparsable(r.position(at), "Unexpected content after the end of the body")
 	}
 	return n, nil
 }
 
 // next is the offset at which the next token begins.
-func (r *reader) next() int {
+func (r *reader) next() int { return r.skip(" \t\r\n,:") }
+
+// skip is the offset of the first byte from here on that is none of these.
+func (r *reader) skip(these string) int {
 	at := int(r.dec.InputOffset())
-	for at < len(r.raw) && strings.IndexByte(" \t\r\n,:", r.raw[at]) >= 0 {
+	for at < len(r.raw) && strings.IndexByte(these, r.raw[at]) >= 0 {
 		at++
 	}
 	return at

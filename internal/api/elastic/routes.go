@@ -84,7 +84,7 @@ func find(method, path string) (route, string, error) {
 	rest, below := strings.CutPrefix(path, Root)
 	if !below || rest != "" && rest[0] != '/' {
 		if method == http.MethodDelete && IndexPath(path) {
-			return route{method: method, action: "delete_index", serve: (*API).deleteIndex}, strings.TrimPrefix(path, "/"), nil
+			return route{method, "delete_index", deleteIndexParams, (*API).deleteIndex}, strings.TrimPrefix(path, "/"), nil
 		}
 		return route{}, "", noHandler(method, path)
 	}
@@ -160,7 +160,15 @@ func noHandler(method, path string) error {
 	return x
 }
 
+// deleteIndexParams are those that clients send when they delete what may not be there.
+var deleteIndexParams = []string{"allow_no_indices", "expand_wildcards", "ignore_unavailable", "master_timeout", "timeout"}
+
 // deleteIndex answers for an index: there are none here.
 func (a *API) deleteIndex(c *call) (answer, error) {
+	if ignore, err := c.params.truth("ignore_unavailable"); err != nil {
+		return answer{}, err
+	} else if ignore {
+		return ok(map[string]any{"acknowledged": true})
+	}
 	return answer{}, &exception{status: http.StatusNotFound, kind: "index_not_found_exception", reason: "no such index [" + c.id + "]"}
 }

@@ -2,7 +2,7 @@ package elastic
 
 import (
 	"encoding/json"
-	"math"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -150,31 +150,45 @@ func digits(s string) bool {
 	return true
 }
 
-// parseLong reads a whole number of 64 bits from a number or a numeric text; a fraction
-// is cut off.
+// parseLong reads a whole number of 64 bits from a number or a numeric text, to the digit;
+// a fraction is cut off.
 func parseLong(s string) (n int64, why *exception) {
 	mantissa, exponent, scientific := strings.Cut(strings.ToLower(s), "e")
 	unsigned := strings.TrimLeft(mantissa, "+-")
 	whole, fraction, _ := strings.Cut(unsigned, ".")
-	if len(mantissa)-len(unsigned) > 1 || whole == "" && fraction == "" || !digits(whole) || !digits(fraction) ||
-		scientific && !digits(strings.TrimLeft(exponent, "+-")) {
+	power, powerErr := 0, error(nil)
+	if scientific {
+		power, powerErr = strconv.Atoi(exponent) // of one that is out of range: the last that is not
+	}
+	if len(mantissa)-len(unsigned) > 1 || whole == "" && fraction == "" || !digits(whole) || !digits(fraction) || errors.Is(powerErr, strconv.ErrSyntax) {
 		return 0, &exception{kind: "number_format_exception", reason: "For input string: " + strconv.Quote(s)}
 	}
-	if !scientific {
-		n, err := strconv.ParseInt(strings.TrimPrefix(mantissa[:len(mantissa)-len(unsigned)], "+")+"0"+whole, 10, 64)
-		if err != nil {
-			return 0, outOfRange(s)
-		}
-		return n, nil
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	switch {
-	case math.IsInf(f, 0) || math.Abs(f) >= 1<<63:
+	whole, fits := movePoint(whole, fraction, power)
+	n, err := strconv.ParseInt(strings.TrimPrefix(mantissa[:len(mantissa)-len(unsigned)], "+")+"0"+whole, 10, 64)
+	if !fits || err != nil {
 		return 0, outOfRange(s)
-	case err != nil:
-		return 0, &exception{kind: "number_format_exception", reason: "For input string: " + strconv.Quote(s)}
 	}
-	return int64(f), nil
+	return n, nil
+}
+
+// movePoint returns the digits that stand before the point of whole.fraction when it moves
+// so many places to the right. fits is false when they are more than 64 bits hold.
+func movePoint(whole, fraction string, places int) (out string, fits bool) {
+	all := strings.TrimLeft(whole+fraction, "0")
+	if all == "" {
+		return "", true
+	}
+	const far = 1 << 30 // more than a body has digits
+	beyond := min(max(places, -far), far) - len(fraction)
+	switch {
+	case beyond <= -len(all):
+		return "", true
+	case beyond <= 0:
+		return all[:len(all)+beyond], true
+	case beyond > 19:
+		return "", false
+	}
+	return all + strings.Repeat("0", beyond), true
 }
 
 func outOfRange(s string) *exception {

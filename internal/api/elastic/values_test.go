@@ -50,13 +50,16 @@ func TestLongs(t *testing.T) {
 	for in, want := range map[string]int64{
 		"0": 0, "42": 42, "-7": -7, "+7": 7, "2.9": 2, "-2.9": -2, ".5": 0, "5.": 5, "1e3": 1000, "1.5E1": 15, "1e-400": 0,
 		"9223372036854775807": 1<<63 - 1, "-9223372036854775808": -1 << 63, "9007199254740993.5": 9007199254740993, "007": 7,
+		"9007199254740993e0": 9007199254740993, "90071992547409931e-1": 9007199254740993, "9.223372036854775807E+18": 1<<63 - 1, "-0.00012e4": -1,
+		"0e999999999999999999999": 0, "1e-999999999999999999999": 0, "100e-2": 1, "12e-2": 0,
 	} {
 		if got, why := elastic.ParseLong(in); why != "" || got != want {
 			t.Errorf("%s: %d %s, want %d", in, got, why, want)
 		}
 	}
 	for in, want := range map[string]string{
-		"9223372036854775808": "illegal_argument_exception", "1e19": "illegal_argument_exception", "1e999999999": "illegal_argument_exception",
+		"9223372036854775808": "illegal_argument_exception", "9223372036854775808e0": "illegal_argument_exception", "1e999999999999999999999": "illegal_argument_exception",
+		"0.1e999": "illegal_argument_exception", "-9223372036854775809e0": "illegal_argument_exception", "1e5.5": "number_format_exception", "1e19": "illegal_argument_exception", "1e999999999": "illegal_argument_exception",
 		"": "number_format_exception", "many": "number_format_exception", "--1": "number_format_exception", "0x10": "number_format_exception",
 		"1_0": "number_format_exception", "NaN": "number_format_exception", "inf": "number_format_exception", "1e": "number_format_exception",
 		" 1": "number_format_exception", "1e5e5": "number_format_exception", ".": "number_format_exception", "1e+-5": "number_format_exception",
@@ -167,7 +170,7 @@ func FuzzLastSync(f *testing.F) {
 	for _, s := range []string{
 		`{}`, `{"last_sync_status":"COMPLETED","last_synced":"2024-11-09T17:13:08.231456+0200"}`, `{"last_indexed_document_count":"43","last_deleted_document_count":2.9}`,
 		`{"sync_cursor":{"a":[1,{"b":null}]}}`, `{"last_sync_error":null}`, `{"last_sync_error":"\ud800"}`, "{\"last_sync_error\":\"\xff\"}", `[[[[`, `{"a":1,"a":2}`, `{"last_synced":"1e5"}`,
-		strings.Repeat("[", 1000), `{"last_sync_error":"a"}}`, `{"last_sync_error" "a"}`, `{1:2}`, "\ufeff{}", `{"last_indexed_document_count":1e400}`,
+		strings.Repeat("[", 1000), `{"last_sync_error":"a"}}`, `{},`, `{}:`, `{"last_sync_error" "a"}`, `{1:2}`, "\ufeff{}", `{"last_indexed_document_count":1e400}`,
 	} {
 		f.Add([]byte(s))
 	}

@@ -191,16 +191,29 @@ func isTooLarge(err error) bool {
 	return errors.As(err, &too)
 }
 
-// write sends an answer.
-func (f *format) write(w http.ResponseWriter, a answer) {
-	raw, err := encode(a.body)
+// maxPretty is how long an answer may be, in bytes, that is indented: that makes a deep one
+// a hundred times as long.
+const maxPretty = 1 << 20
+
+// encode writes the body of an answer, or what filter_path keeps of it.
+func (f *format) encode(body any) ([]byte, error) {
+	if p, ok := body.(page); ok {
+		return p.encode(f.paths)
+	}
+	raw, err := encode(body)
 	if err == nil && len(f.paths) > 0 {
 		raw, err = filterPaths(raw, f.paths)
 	}
+	return raw, err
+}
+
+// write sends an answer.
+func (f *format) write(w http.ResponseWriter, a answer) {
+	raw, err := f.encode(a.body)
 	if err != nil { // documents are made of what was decoded: they encode
 		a.status, raw = http.StatusInternalServerError, []byte(`{"error":{"type":"exception","reason":"the answer cannot be written"},"status":500}`)
 	}
-	if f.pretty {
+	if f.pretty && len(raw) <= maxPretty {
 		var b bytes.Buffer
 		if json.Indent(&b, raw, "", "  ") == nil {
 			b.WriteByte('\n')

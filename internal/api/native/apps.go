@@ -27,7 +27,7 @@ func appOf(a task.App) App { return App{a.DID, a.Name, a.CreatedAt.UTC()} }
 func (a *API) apps() {
 	const tag = "apps"
 	create := at(http.MethodPost, "/apps", "registerApp", "Let an app report its syncs through the DID Spaces API", tag)
-	create.Description = "Registering an app again changes nothing."
+	create.Description = "Registering an app again changes its name, if one is given, and nothing else."
 	create.DefaultStatus = http.StatusCreated
 	add(a, create, func(ctx context.Context, who control.Caller, in *body[NewApp]) (*body[App], error) {
 		made, _, err := a.control.RegisterApp(ctx, who, in.Body.DID, in.Body.Name)

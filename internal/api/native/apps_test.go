@@ -20,8 +20,12 @@ func TestApps(t *testing.T) {
 	if a.DID != appDID || a.Name != "Photos" || a.CreatedAt.IsZero() {
 		t.Fatalf("app %+v", a)
 	}
-	w.want(w.admin, "POST", "/apps", `{"did":"`+appDID+`","name":"again"}`, 201, &a)
-	if a.Name != "Photos" {
+	w.want(w.admin, "POST", "/apps", `{"did":"`+appDID+`","name":"Pictures"}`, 201, &a)
+	if a.Name != "Pictures" {
+		t.Fatalf("app %+v", a)
+	}
+	w.want(w.admin, "POST", "/apps", `{"did":"`+appDID+`"}`, 201, &a)
+	if a.Name != "Pictures" {
 		t.Fatalf("app %+v", a)
 	}
 	var all native.Page[native.App]

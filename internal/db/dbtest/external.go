@@ -325,6 +325,108 @@ func testExternalManaged(t *testing.T, open Open) {
 	}}, events.Job, retry.ID, p.Job, q.Job)
 }
 
+// A page of documents that are too large together is refused, not read.
+func testPagesBounded(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	doc := []byte(`{"a":"` + strings.Repeat("x", history.MaxPageBytes/4) + `"}`)
+	for i := range 4 {
+		w.report(history.ExternalReport{Subject: "app", Type: "t", Status: "pending", Ext: doc})
+		_, err := w.s.PutConnector(t.Context(), history.Connector{Project: "p", ID: fmt.Sprint(i), IndexName: fmt.Sprint(i), Doc: doc}, task.Actor{})
+		w.must(err)
+	}
+	f := history.ExternalFilter{Origin: task.DIDSpaces}
+	_, _, err := w.s.ExternalJobs(t.Context(), "p", f, 0, 4)
+	wantKind(t, "four large jobs", err, task.Invalid)
+	_, _, err = w.s.Connectors(t.Context(), "p", history.ConnectorFilter{Size: 5})
+	wantKind(t, "four large connectors", err, task.Invalid)
+	if page, total, err := w.s.ExternalJobs(t.Context(), "p", f, 1, 3); err != nil || len(page) != 3 || total != 4 || string(page[2].Ext[task.DIDSpaces]) != string(doc) {
+		t.Fatalf("%d jobs of %d, %v", len(page), total, err)
+	}
+	if page, total, err := w.s.Connectors(t.Context(), "p", history.ConnectorFilter{From: 1, Size: 3}); err != nil || len(page) != 3 || total != 5 {
+		t.Fatalf("%d connectors of %d, %v", len(page), total, err)
+	}
+	f.Bare = true
+	if page, _, err := w.s.ExternalJobs(t.Context(), "p", f, 0, 4); err != nil || len(page) != 4 || page[3].Ext != nil || page[3].Status != "pending" {
+		t.Fatalf("%d bare jobs, %v", len(page), err)
+	}
+	if all, err := w.s.Jobs(t.Context(), "p", db.JobFilter{}); err != nil || len(all) != 4 || all[3].Ext != nil {
+		t.Fatalf("%d jobs, %v", len(all), err)
+	}
+}
+
+// Whatever began first may end last, however much came in between.
+func testTaskSyncs(t *testing.T, open Open) {
+	w := newWorld(t, open, db.Config{})
+	idle := w.newTask("idle")
+	ids := []task.ID{w.task.ID, idle.ID}
+	for i := range 300 { // more than one statement asks for
+		ids = append(ids, task.ID(fmt.Sprint("no task ", i)))
+	}
+	sync := func(want task.JobID) history.TaskSync {
+		t.Helper()
+		all, err := w.s.TaskSyncs(t.Context(), "p", ids)
+		w.must(err)
+		if len(all) != 1 || all[w.task.ID].Latest.ID != want {
+			t.Fatalf("%d tasks have had jobs, the latest of main is %+v, want %s", len(all), all[w.task.ID].Latest, want)
+		}
+		return all[w.task.ID]
+	}
+	bursts := func(n int) (last task.JobID) {
+		t.Helper()
+		for i := range n {
+			w.clock.Skip(time.Second)
+			last = w.accept(fmt.Sprint("k", i)).Job
+			w.work(synced)
+			w.must(w.s.CloseJob(t.Context(), last))
+			_, err := w.s.EndJobs(t.Context())
+			w.must(err)
+		}
+		w.clock.Skip(time.Second)
+		return last
+	}
+	end := func(id task.JobID) time.Time {
+		t.Helper()
+		_, err := w.s.EndJobs(t.Context())
+		w.must(err)
+		j, err := w.s.Job(t.Context(), id)
+		w.must(err)
+		if j.EndedAt.IsZero() {
+			t.Fatalf("job %+v", j)
+		}
+		return j.EndedAt
+	}
+	if all, err := w.s.TaskSyncs(t.Context(), "p", ids); err != nil || len(all) != 0 {
+		t.Fatalf("syncs without a job: %+v, %v", all, err)
+	}
+	first := w.openManifest()
+	if got := sync(first); !got.EndedAt.IsZero() || got.Latest.Status != "in_progress" || got.Latest.Type != "incremental" {
+		t.Fatalf("sync %+v", got)
+	}
+	last := bursts(1)
+	if got := sync(last); got.Latest.Counts.Synced != 1 || got.Latest.Status != "completed" || !got.EndedAt.Equal(got.Latest.EndedAt) {
+		t.Fatalf("sync %+v", got)
+	}
+	last = bursts(20)
+	w.must(w.s.CloseJob(t.Context(), first))
+	if at := end(first); !sync(last).EndedAt.Equal(at) {
+		t.Fatalf("a manifest ended at %s: %+v", at, sync(last))
+	}
+	for _, stop := range []func(task.JobID) error{
+		func(id task.JobID) error { return w.s.CancelJob(t.Context(), id, "", task.Actor{}) },
+		func(id task.JobID) error { return w.s.EndJob(t.Context(), id, task.JobStopped, "guard") },
+	} {
+		scan := w.scan(queue.JobStart{}).Job
+		last = bursts(20)
+		w.must(stop(scan))
+		if at := end(scan); !sync(last).EndedAt.Equal(at) {
+			t.Fatalf("a scan ended at %s: %+v", at, sync(last))
+		}
+	}
+	if all, err := w.s.TaskSyncs(t.Context(), "q", ids); err != nil || len(all) != 0 {
+		t.Fatalf("another project sees %+v, %v", all, err)
+	}
+}
+
 func testExternalSubjects(t *testing.T, open Open) {
 	w := newWorld(t, open, db.Config{})
 	w.must(w.s.ExpectExternal(t.Context(), "p", task.DIDSpaces, "app", "My app", time.Hour))
@@ -353,6 +455,12 @@ func testExternalSubjects(t *testing.T, open Open) {
 	if s := get(); !s.SucceededAt.Equal(done.EndedAt) || s.Late(w.clock.Now()) {
 		t.Fatalf("subject %+v", s)
 	}
+	// A client whose clock is years ahead is late like any other.
+	w.clock.Skip(time.Minute)
+	w.report(history.ExternalReport{Subject: "app", Status: "succeeded", State: task.JobDone, EndedAt: w.clock.Now().AddDate(70, 0, 0)})
+	if s := get(); s.SucceededAt.After(w.clock.Now()) || s.Late(w.clock.Now()) || !s.Late(w.clock.Now().Add(2*time.Hour)) {
+		t.Fatalf("subject %+v", s)
+	}
 	w.clock.Skip(time.Second)
 	w.report(history.ExternalReport{Subject: "other", Name: "Other", Status: "pending"})
 	all, err := w.s.ExternalSubjects(t.Context(), "p", 10)
@@ -362,7 +470,7 @@ func testExternalSubjects(t *testing.T, open Open) {
 	}
 	tally, err := w.s.ExternalTally(t.Context(), "p")
 	w.must(err)
-	want := []history.ExternalTally{{Origin: task.DIDSpaces, Status: "pending", Jobs: 1}, {Origin: task.DIDSpaces, Status: "succeeded", Jobs: 1}}
+	want := []history.ExternalTally{{Origin: task.DIDSpaces, Status: "pending", Jobs: 1}, {Origin: task.DIDSpaces, Status: "succeeded", Jobs: 2}}
 	if d := cmp.Diff(want, slices.DeleteFunc(tally, func(n history.ExternalTally) bool { return n.Jobs == 0 })); d != "" {
 		t.Fatal(d)
 	}
@@ -437,10 +545,26 @@ func testApps(t *testing.T, open Open) {
 	if !made || a.Name != "A" || a.CreatedAt.IsZero() {
 		t.Fatalf("app %+v", a)
 	}
-	again, made, err := w.s.RegisterApp(t.Context(), task.App{DID: "zNKa", Project: "p", Name: "B"}, by)
-	w.must(err)
-	if made || again != a {
-		t.Fatalf("app %+v", again)
+	entries := func() int64 {
+		n, _, err := w.s.VerifyAudit(t.Context())
+		w.must(err)
+		return n
+	}
+	// Registered again it takes another name, and so does what its reports are about.
+	w.report(history.ExternalReport{Subject: "zNKa", Name: "A", Status: "pending"})
+	for _, c := range []struct {
+		name, want string
+		audited    int64
+	}{{"", "A", 0}, {"A", "A", 0}, {"B\x00", "B", 1}, {"B", "B", 0}} {
+		was := entries()
+		again, made, err := w.s.RegisterApp(t.Context(), task.App{DID: "zNKa", Project: "p", Name: c.name}, by)
+		w.must(err)
+		a.Name = c.want
+		subject, err := w.s.ExternalSubject(t.Context(), "p", task.DIDSpaces, "zNKa")
+		w.must(err)
+		if made || again != a || subject.Name != c.want || entries() != was+c.audited {
+			t.Fatalf("named %q: app %+v, subject %+v, %d audit entries", c.name, again, subject, entries()-was)
+		}
 	}
 	_, _, err = w.s.RegisterApp(t.Context(), task.App{DID: "zNKa", Project: "q"}, by)
 	wantKind(t, "another project's app", err, task.Conflict)
@@ -451,7 +575,12 @@ func testApps(t *testing.T, open Open) {
 		t.Fatalf("apps %+v, %v", all, err)
 	}
 	wantKind(t, "remove another project's", w.s.RemoveApp(t.Context(), "q", "zNKa", by), task.NotFound)
+	j := w.report(history.ExternalReport{Subject: "zNKa", Name: "A", Status: "succeeded", State: task.JobDone})
 	w.must(w.s.RemoveApp(t.Context(), "p", "zNKa", by))
 	_, err = w.s.App(t.Context(), "zNKa")
 	wantKind(t, "a removed app", err, task.NotFound)
+	_, err = w.s.ExternalSubject(t.Context(), "p", task.DIDSpaces, "zNKa")
+	wantKind(t, "what a removed app is waited for", err, task.NotFound)
+	_, err = w.s.ExternalJob(t.Context(), "p", task.DIDSpaces, j.ID)
+	w.must(err)
 }

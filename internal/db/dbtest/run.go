@@ -100,6 +100,8 @@ func Run(t *testing.T, open Open) {
 		{"ExternalUpdates", testExternalUpdates},
 		{"ExternalLists", testExternalLists},
 		{"ExternalManaged", testExternalManaged},
+		{"PagesBounded", testPagesBounded},
+		{"TaskSyncs", testTaskSyncs},
 		{"ExternalSubjects", testExternalSubjects},
 		{"RaceExternal", testRaceExternal},
 		{"Apps", testApps},

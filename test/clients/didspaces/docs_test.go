@@ -1,12 +1,16 @@
 package didspaces
 
 import (
+	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/lockstep-sync/lockstep/test/clients/npm"
 )
@@ -25,6 +29,19 @@ func TestDocs(t *testing.T) {
 	want := []string{"succeeded 100\n", "1 succeeded\n"}
 	if len(blocks) != len(want) {
 		t.Fatalf("%d examples, want %d", len(blocks), len(want))
+	}
+	var printed, installed struct{ Dependencies, Overrides map[string]string }
+	pinned, err := os.ReadFile("1.1.6/package.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(text), "```json\n")
+	block, _, _ = strings.Cut(block, "```")
+	if err := errors.Join(json.Unmarshal([]byte(block), &printed), json.Unmarshal(pinned, &installed)); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(installed, printed); d != "" {
+		t.Errorf("package.json is not what the tests install (-installed +printed):\n%s", d)
 	}
 	s := serve(t)
 	app := wallets(t)["ed25519-sha3-application-1"]

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -22,6 +23,7 @@ func TestDocs(t *testing.T) {
 	}
 	s := serve(t)
 	s.task()
+	s.shell(string(page))
 	job, blocks := "", 0
 	for _, block := range strings.Split(string(page), "```console")[1:] {
 		block, _, _ = strings.Cut(block, "```")
@@ -43,6 +45,22 @@ func TestDocs(t *testing.T) {
 	}
 	if blocks < 30 {
 		t.Errorf("%d blocks were found", blocks)
+	}
+}
+
+// shell runs the first block of the page, as it is printed but for the address.
+func (s *service) shell(page string) {
+	s.Helper()
+	if _, err := exec.LookPath("curl"); err != nil {
+		s.Log("there is no curl: the page's first block is not run")
+		return
+	}
+	_, block, _ := strings.Cut(page, "```sh\n")
+	block, _, _ = strings.Cut(block, "```")
+	cmd := exec.CommandContext(s.Context(), "sh", "-c", strings.ReplaceAll(block, "http://127.0.0.1:8321", s.url))
+	cmd.Env = append(os.Environ(), "LOCKSTEP_ACCESS_KEY="+accessKey, "LOCKSTEP_SECRET_KEY="+secretKey)
+	if out, err := cmd.Output(); err != nil || !strings.Contains(string(out), `"result":"created"`) {
+		s.Errorf("%s answers %s, %v", block, out, err)
 	}
 }
 
