@@ -45,7 +45,9 @@ func BenchmarkLists(b *testing.B) {
 	for _, jobs := range []int{0, 6, 1_000} {
 		seedTaskJobs(b, w, had, jobs)
 		had = jobs
-		b.Run(fmt.Sprintf("_connector?service_type=lockstep/%d-jobs", jobs), func(b *testing.B) { benchPage(b, w, "/_connector?service_type=lockstep") })
+		for _, path := range []string{"_connector?service_type=lockstep", "_connector/_sync_job?"} {
+			b.Run(fmt.Sprintf("%s/%d-jobs", path, jobs), func(b *testing.B) { benchPage(b, w, "/"+path) })
+		}
 	}
 }
 
@@ -105,6 +107,8 @@ func seedTaskJobs(b *testing.B, w *world, had, jobs int) {
 	w.must(err)
 	_, err = db.ExecContext(b.Context(), `INSERT INTO job_counts (job, shard, requested, synced, failed, ignored, unchanged, deleted, flagged, missed, bytes, unlisted)
 		SELECT num, 0, 3, 3, 0, 0, 0, 0, 0, 0, 9, 0 FROM jobs WHERE kind <> 'external' AND num NOT IN (SELECT job FROM job_counts)`)
+	w.must(err)
+	_, err = db.ExecContext(b.Context(), "PRAGMA wal_checkpoint(TRUNCATE)") // no service writes so much at once
 	w.must(err)
 }
 
