@@ -91,6 +91,8 @@ func hourLimit(g plan.Guard) int64 {
 // sourceCheck looks whether the source is there, and whether it holds anything: a
 // vanished or emptied source deletes nothing. Keys share an answer while it is fresh.
 type sourceCheck struct {
+	unwanted func(prefix string) bool // by the filter, as objstore.ListOptions.Unwanted
+
 	mu   sync.Mutex
 	last *sourceAnswer
 }
@@ -118,7 +120,7 @@ func (c *sourceCheck) look(ctx context.Context, src objstore.Bucket, since time.
 	}
 	c.mu.Unlock()
 	if first {
-		a.holds, a.err = holdsAny(ctx, src)
+		a.holds, a.err = holdsAny(ctx, src, c.unwanted)
 		close(a.done)
 	}
 	select {
@@ -131,9 +133,9 @@ func (c *sourceCheck) look(ctx context.Context, src objstore.Bucket, since time.
 
 // holdsAny asks a bucket for its first object, and for full pages where that is hidden: the
 // lists of a task may be many.
-func holdsAny(ctx context.Context, b objstore.Bucket) (bool, error) {
+func holdsAny(ctx context.Context, b objstore.Bucket, unwanted func(prefix string) bool) (bool, error) {
 	for _, size := range [...]int{1, 0} {
-		for page, err := range b.List(ctx, objstore.ListOptions{PageSize: size}) {
+		for page, err := range b.List(ctx, objstore.ListOptions{PageSize: size, Unwanted: unwanted}) {
 			if err != nil || len(page.Objects) > 0 {
 				return err == nil, err
 			}

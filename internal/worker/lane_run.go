@@ -164,6 +164,7 @@ func (l *lane) slice(ctx context.Context) (s *sliced, next time.Time, err error)
 // share fills in what the keys of a slice share, by the task as it is now.
 func (l *lane) share(s *slice) {
 	s.ends, s.plan = l.ends, l.ends.Plan(time.Now())
+	s.source.unwanted = s.plan.Filter.Unwanted
 	s.patience, s.booker, s.accept = l.r.cfg.Patience, &l.booker, l.r.cfg.Accept
 }
 
