@@ -27,11 +27,7 @@ func (s oneElsewhere) Open(ctx context.Context, id task.ID) (*Ends, error) {
 func TestTaskThatHangsLeavesSlotsToOthers(t *testing.T) {
 	t.Parallel()
 	s := newService(t, task.Options{})
-	other, err := s.db.CreateTask(t.Context(), task.Task{
-		Project: "p", Name: "other", Origin: task.Native, Source: task.Location{Endpoint: "a", Bucket: "source"},
-		Destination: task.Location{Endpoint: "c", Bucket: "other"},
-	}, task.Actor{})
-	s.must(err)
+	other := s.other()
 	g := newGate(s.dst)
 	ends, err := NewEnds(EndsConfig{
 		Task: other, Src: retry.Wrap(s.src, retry.Policy{}), Dst: retry.Wrap(g, retry.Policy{}), Ours: func(task.ID) bool { return false },

@@ -70,16 +70,12 @@ func TestAllScansThatWaitGoOn(t *testing.T) {
 func TestScanThatWaitsKeepsNoOtherFromItsTurn(t *testing.T) {
 	t.Parallel()
 	s := newService(t, task.Options{})
-	other, err := s.db.CreateTask(t.Context(), task.Task{
-		Project: "p", Name: "other", Origin: task.Native, Source: task.Location{Endpoint: "a", Bucket: "source"},
-		Destination: task.Location{Endpoint: "c", Bucket: "other"},
-	}, task.Actor{})
-	s.must(err)
+	other := s.other()
 	var ranges []queue.Range
 	for i := range defaultMaxPartitions + 4 {
 		ranges = append(ranges, queue.Range{After: fmt.Sprintf("%03d", i), Until: fmt.Sprintf("%03d", i+1)})
 	}
-	_, err = s.db.StartJob(t.Context(), queue.JobStart{Task: other.ID, Kind: task.ScanJob, Ranges: ranges}, task.Actor{})
+	_, err := s.db.StartJob(t.Context(), queue.JobStart{Task: other.ID, Kind: task.ScanJob, Ranges: ranges}, task.Actor{})
 	s.must(err)
 	var opened atomic.Int64
 	stores := openedStores{oneAway{s.stores, other.ID}, &opened}

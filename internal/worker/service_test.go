@@ -96,6 +96,17 @@ func (s *service) open(opt task.Options) {
 	s.must(err)
 }
 
+// other makes another task, from the same source to a place of its own.
+func (s *service) other() task.Task {
+	s.Helper()
+	k, err := s.db.CreateTask(s.Context(), task.Task{
+		Project: "p", Name: "other", Origin: task.Native, Source: task.Location{Endpoint: "a", Bucket: "source"},
+		Destination: task.Location{Endpoint: "c", Bucket: "other"},
+	}, task.Actor{})
+	s.must(err)
+	return k
+}
+
 // accept runs the committer in front of the database.
 func (s *service) accept(to queue.GroupAcceptor) {
 	s.Helper()

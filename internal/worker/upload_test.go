@@ -32,12 +32,8 @@ func TestListsOfOneTaskKeepNobodyWaiting(t *testing.T) {
 		_, err := s.db.SealLists(t.Context(), time.Hour, 1)
 		s.must(err)
 	}
-	other, err := s.db.CreateTask(t.Context(), task.Task{
-		Project: "p", Name: "other", Origin: task.Native, Source: task.Location{Endpoint: "a", Bucket: "source"},
-		Destination: task.Location{Endpoint: "c", Bucket: "other"},
-	}, task.Actor{})
-	s.must(err)
-	_, err = s.in.Accept(t.Context(), queue.Batch{Task: other.ID, Entries: []queue.Entry{{Key: "k"}}})
+	other := s.other()
+	_, err := s.in.Accept(t.Context(), queue.Batch{Task: other.ID, Entries: []queue.Entry{{Key: "k"}}})
 	s.must(err)
 	u := NewUploader(UploaderConfig{Outbox: s.db, Stores: oneAway{s.stores, s.task.ID}, Age: time.Nanosecond})
 	s.must(u.Round(t.Context()))
